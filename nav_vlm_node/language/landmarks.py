@@ -1,0 +1,94 @@
+"""The landmarks this system knows, the words people use for them, and which one a question asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# landmark -> other words for it. Plurals are listed because English ones are irregular exactly here ("people", "stairs").
+KNOWN: dict[str, tuple[str, ...]] = {
+    "door": ("doors", "doorway", "doorways", "closed door", "front door", "double door", "double doors", "entrance door"),
+    "open door": ("open doors", "open doorway", "open doorways"),
+    "stairs": ("stair", "staircase", "staircases", "stairway", "stairways", "stairwell", "steps", "flight of stairs"),
+    "lift": ("lifts", "elevator", "elevators", "lift door", "lift doors", "elevator door", "elevator doors"),
+    "exit": (
+        "exits", "way out", "exit door", "exit doors", "emergency exit", "emergency exits", "fire exit", "fire exits",
+        "emergency exit door", "fire exit door",
+    ),
+    "exit sign": ("exit signs", "emergency exit sign", "fire exit sign", "sign for the exit"),
+    "toilet": (
+        "toilets", "toilet door", "washroom", "washrooms", "restroom", "restrooms", "rest room", "bathroom", "bathrooms",
+        "bathroom door", "lavatory", "loo", "wc", "ladies room", "mens room",
+    ),
+    "table": ("tables", "desk", "desks"),
+    "chair": ("chairs", "seat", "seats", "armchair", "armchairs", "stool", "stools"),
+    "sofa": ("sofas", "couch", "couches", "settee"),
+    "box": ("boxes", "carton", "cartons", "crate", "crates", "cardboard box", "cardboard boxes"),
+    "plant": ("plants", "potted plant", "potted plants", "pot plant", "flower pot"),
+    "person": ("persons", "people", "man", "men", "woman", "women", "someone", "somebody", "anyone", "anybody"),
+    "wall": ("walls",),
+}
+_NAMES: dict[tuple[str, ...], str] = {
+    tuple(words.split()): landmark for landmark, others in KNOWN.items() for words in (landmark, *others)
+}
+_LONGEST = max(len(words) for words in _NAMES)
+
+# Words that may follow a noun without making it part of a longer name: "the table near the window" asks for the table, "the box
+# office" does not ask for a box.
+_MAY_FOLLOW = frozenset(
+    """
+    a about above across after again against ahead all along also am an and any anywhere are around as at away be because
+    before behind below beside between but by can close could did directly do does down exactly fast first for forward from
+    front go have he here how i if in inside into is it its just leave left located me my near nearby nearest next no not now
+    of off ok on onto or out outside over past please quickly right safely she should so somewhere still straight than thanks
+    that the their then there they this through to today toward towards under until up us walk was we were what when where
+    which while who why will with within without would yes yet you your
+    """.split()
+)
+_LEAVING = re.compile(r"\b(?:get|go|going|walk|find my way|show me|take me|lead me|guide me) out\b|\bleave\b|\bout of (?:here|this)\b|\bexit this\b")
+_WORD = re.compile(r"[a-z0-9][a-z0-9'\-]*|[.,;:?!]")
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words and the punctuation that separates clauses, in order; every other character is dropped."""
+    return _WORD.findall(text.lower().replace("’", "'"))
+
+
+def match_at(words: Sequence[str], start: int) -> tuple[str, int] | None:
+    """The known landmark named by the longest run of words from `start`, and the index after it; None if there is none."""
+    for length in range(min(_LONGEST, len(words) - start), 0, -1):
+        landmark = _NAMES.get(tuple(words[start : start + length]))
+        if landmark is not None:
+            return landmark, start + length
+    return None
+
+
+def normalise(name: str) -> str:
+    """One spelling per landmark: "Elevator" -> "lift". A name that is not known comes back as it was, in lower case."""
+    words = name.lower().split()
+    return _NAMES.get(tuple(words), " ".join(words))
+
+
+def landmark_of(question: str) -> str | None:
+    """Which known landmark `question` asks for ("Where is the elevator?" -> "lift"); None if it asks for none of them."""
+    text = question[:2000]  # a question is a sentence; what follows cannot change what was asked first
+    words = words_of(text)
+    index = 0
+    fallback: str | None = None
+    while index < len(words):
+        found = match_at(words, index)
+        if found is None:
+            index += 1
+            continue
+        landmark, after = found
+        is_head = after >= len(words) or not words[after][0].isalnum() or words[after] in _MAY_FOLLOW
+        if is_head:
+            # "from the door to the exit": the start of the way is not what was asked for
+            start_of_way = "from" in words[max(0, index - 3) : index]
+            if not start_of_way:
+                return landmark
+            fallback = fallback or landmark
+        index = after
+    if _LEAVING.search(" ".join(words)):
+        return "exit"
+    return fallback
