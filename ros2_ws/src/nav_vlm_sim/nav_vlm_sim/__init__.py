@@ -1,0 +1,1 @@
+"""Indoor scenes with ground truth, a simulated worn camera and walker."""

@@ -1,0 +1,136 @@
+"""Frames with their truth, as JSON: what a data set and its shards hold for each picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nav_vlm_node.instruction import Action, Step
+from nav_vlm_node.view import Camera, Rectifier, Rig, View, remap, view_map
+from nav_vlm_sim.scene import Pose, Scene, sample_viewpoint
+from nav_vlm_sim.truth import Observation, Seen, Target, observe
+from nav_vlm_sim.world import NOTHING, Render, World
+
+# What a pixel can show, for dense training targets; 0 is outside the real camera's picture.
+PIXEL_CLASSES = (
+    "outside", "floor", "ceiling", "wall", "door", "open door", "exit", "toilet", "lift", "stairs", "exit sign",
+    "picture", "table", "chair", "sofa", "box", "plant", "person", "column",
+)  # fmt: skip
+CELL = 4  # pixels of the view per cell of the dense targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One picture of one scene. raw is what the camera delivers, rgb the model's view of it [H, W, 3] uint8.
+
+    cells: uint8 [H / CELL, W / CELL], index into PIXEL_CLASSES. depth: float16, same shape, metres
+    along the optical axis, 0 outside.
+    """
+
+    scene: Scene
+    index: int
+    pose: Pose
+    camera: Camera
+    rig: Rig
+    raw: npt.NDArray[np.uint8]
+    rgb: npt.NDArray[np.uint8]
+    cells: npt.NDArray[np.uint8]
+    depth: npt.NDArray[np.float16]
+    observation: Observation
+
+
+def take_frame(world: World, scene: Scene, index: int, view: View) -> Frame:
+    """The `index`-th picture of a scene that `world` has loaded."""
+    pose, camera, rig = sample_viewpoint(scene, index)
+    render = world.render(pose, camera)
+    observation, items = observe(scene, pose, camera, rig, view, render)
+    pixels = view_map(camera, rig, view)
+    middle = slice(CELL // 2, None, CELL)
+    cells = _pixel_classes(scene, render, pixels)[middle, middle]
+    depth = remap(render.depth, pixels, fill=0.0, nearest=True)[middle, middle]
+    rgb = Rectifier(camera, rig, view)(render.rgb)
+    return Frame(
+        scene=scene, index=index, pose=pose, camera=camera, rig=rig, raw=render.rgb, rgb=rgb,
+        cells=cells, depth=depth.astype(np.float16), observation=observation,
+    )  # fmt: skip
+
+
+def _pixel_classes(scene: Scene, render: Render, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    of_item = np.array([PIXEL_CLASSES.index(i.kind) for i in scene.items] + [0], np.uint8)
+    of_shell = np.full(len(scene.shell) + 1, PIXEL_CLASSES.index("wall"), np.uint8)
+    of_shell[:2] = PIXEL_CLASSES.index("floor"), PIXEL_CLASSES.index("ceiling")
+    classes = np.where(render.item == NOTHING, of_shell[render.shell], of_item[render.item]).astype(np.uint8)
+    return np.asarray(remap(classes, pixels, fill=0, nearest=True), np.uint8)
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 4)
+
+
+def step_to_json(step: Step) -> dict[str, Any]:
+    """The step with SI units in its key names; NaN becomes null."""
+    return {
+        "action": step.action.name,
+        "bearing_rad": _number(step.bearing),
+        "distance_m": _number(step.distance),
+        "landmark": step.landmark,
+    }
+
+
+def step_from_json(data: dict[str, Any]) -> Step:
+    """Reads what `step_to_json` wrote. Raises KeyError for an unknown action or a missing key."""
+    bearing, distance = data["bearing_rad"], data["distance_m"]
+    return Step(
+        Action[data["action"]],
+        math.nan if bearing is None else bearing,
+        math.nan if distance is None else distance,
+        data["landmark"],
+    )
+
+
+def frame_to_json(frame: Frame) -> dict[str, Any]:
+    """Where the picture comes from and all that is true of it."""
+    observation = frame.observation
+    return {
+        "scene": frame.scene.seed,
+        "view": frame.index,
+        "room": frame.scene.room,
+        "texture": frame.scene.family,
+        "camera": asdict(frame.camera),
+        "rig": asdict(frame.rig),
+        "seen": [
+            asdict(s) | {"bearing": _number(s.bearing), "distance": _number(s.distance)} for s in observation.seen if s.pixels
+        ],
+        "targets": [
+            {
+                "name": t.name,
+                "visible": t.visible,
+                "bearing_rad": _number(t.bearing),
+                "distance_m": _number(t.distance),
+                "hazards": [step_to_json(h) for h in t.hazards],
+            }
+            for t in observation.targets.values()
+        ],
+        "ahead": step_to_json(observation.ahead) if observation.ahead else None,
+        "ahead_known": observation.ahead_known,
+    }
+
+
+def observation_from_json(data: dict[str, Any]) -> Observation:
+    """The observation that `frame_to_json` wrote."""
+    targets = {
+        t["name"]: Target(
+            t["name"],
+            t["visible"],
+            math.nan if t["bearing_rad"] is None else t["bearing_rad"],
+            math.nan if t["distance_m"] is None else t["distance_m"],
+            tuple(step_from_json(h) for h in t["hazards"]),
+        )
+        for t in data["targets"]
+    }
+    ahead = step_from_json(data["ahead"]) if data["ahead"] else None
+    return Observation(tuple(Seen(**s) for s in data["seen"]), targets, ahead, data["ahead_known"])

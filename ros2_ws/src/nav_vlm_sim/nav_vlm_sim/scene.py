@@ -1,0 +1,327 @@
+"""Indoor scenes by seed: a room, what stands in it, its light, and places to look from.
+
+The room's frame: origin on the floor in the middle, x and y along the walls, z up, metres.
+Everything here is plain numbers; `world.py` draws it and `truth.py` says what can be seen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nav_vlm_node.view import Camera, Rig
+from nav_vlm_sim import furniture
+from nav_vlm_sim.furniture import Item, Part, Rng, Vector
+
+# Half sizes are drawn from these ranges: width, length, height [m]; `floor` and `wall` say how many things.
+ROOMS: dict[str, dict[str, tuple[float, float]]] = {
+    "room": {"width": (3.5, 7.0), "length": (4.0, 8.0), "height": (2.5, 3.2), "floor": (3, 7), "wall": (2, 5)},
+    "corridor": {"width": (1.9, 3.0), "length": (7.0, 13.0), "height": (2.4, 3.0), "floor": (1, 4), "wall": (3, 7)},
+    "hall": {"width": (7.0, 10.0), "length": (7.0, 11.0), "height": (2.8, 3.6), "floor": (5, 10), "wall": (4, 8)},
+    "lounge": {"width": (4.5, 6.5), "length": (5.5, 8.5), "height": (2.6, 3.4), "floor": (4, 8), "wall": (3, 6)},
+}
+HELD_OUT_ROOM = "lounge"  # never in the training split; it has columns, which the others lack
+ROOM_SHARE = {"room": 0.5, "corridor": 0.27, "hall": 0.23}
+
+WALL_WEIGHTS = {"door": 1.6, "open door": 1.2, "exit": 1.0, "toilet": 1.0, "lift": 1.2, "stairs": 1.3, "exit sign": 1.4, "picture": 0.8}
+FLOOR_WEIGHTS = {"table": 1.0, "chair": 1.2, "sofa": 0.9, "box": 1.0, "plant": 1.0, "person": 1.1}
+MOST = {"door": 2, "open door": 2, "chair": 2, "box": 2, "person": 2, "picture": 3}  # others: one of a kind
+
+VIEWER_RADIUS = 0.45  # metres kept free around where somebody stands
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """position [m], direction, diffuse RGB 0..1."""
+
+    position: tuple[float, float, float]
+    direction: tuple[float, float, float]
+    diffuse: tuple[float, float, float]
+    exponent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pose:
+    """Where the wearer stands and how the camera really sits at that moment; radians, metres.
+
+    yaw: the way the wearer faces, counterclockwise from x. pitch: positive looks down. roll: positive
+    tips the camera's top to the right. The rig's own pitch may differ: people sway.
+    """
+
+    x: float
+    y: float
+    height: float
+    yaw: float
+    pitch: float
+    roll: float
+
+
+@dataclass(slots=True)
+class Scene:
+    """One room. half: half width and half length [m]. ambient: 0..1, light from everywhere."""
+
+    seed: int
+    room: str
+    family: str
+    half: tuple[float, float]
+    height: float
+    shell: list[Part]
+    items: list[Item]
+    lights: list[Light] = field(default_factory=list)
+    ambient: float = 0.3
+    headlight: float = 0.3
+
+
+@dataclass(slots=True)
+class _Wall:
+    """A wall's inward normal (yaw), its distance from the middle, and the spans already taken."""
+
+    yaw: float
+    distance: float
+    half: float
+    taken: list[tuple[float, float]] = field(default_factory=list)
+
+    def point(self, u: float) -> tuple[float, float]:
+        """Room position of the point `u` metres along the wall (towards the item frame's y)."""
+        c, s = math.cos(self.yaw), math.sin(self.yaw)
+        return -c * self.distance - s * u, -s * self.distance + c * u
+
+
+def sample_scene(seed: int, *, room: str | None = None, family: str = "train") -> Scene:
+    """The scene of this seed. room: one of ROOMS, else drawn by ROOM_SHARE (never the held-out one)."""
+    rng = np.random.default_rng([seed, 101])
+    kind = room or str(rng.choice(list(ROOM_SHARE), p=list(ROOM_SHARE.values())))
+    spec = ROOMS[kind]
+    half = (rng.uniform(*spec["width"]) / 2, rng.uniform(*spec["length"]) / 2)
+    height = rng.uniform(*spec["height"])
+    walls = [
+        _Wall(0.0, half[0], half[1]),
+        _Wall(math.pi, half[0], half[1]),
+        _Wall(math.pi / 2, half[1], half[0]),
+        _Wall(-math.pi / 2, half[1], half[0]),
+    ]
+    items: list[Item] = []
+    wall_rgb = furniture.colour(rng, (0.5, 1), (0, 0.35))
+    _hang(rng, spec, walls, items, height, wall_rgb)
+    if kind == HELD_OUT_ROOM:
+        _stand_columns(rng, half, height, items, wall_rgb)
+    _furnish(rng, spec, half, items)
+    scene = Scene(seed, kind, family, half, height, _shell(rng, half, height, walls, items, wall_rgb), items)
+    _light(rng, scene)
+    return scene
+
+
+def _counts(rng: Rng, weights: dict[str, float], n: int) -> list[str]:
+    """n kinds drawn by weight, none more often than MOST allows."""
+    left, chosen = dict(weights), []
+    for _ in range(n):
+        if not left:
+            break
+        names = list(left)
+        p = np.array([left[k] for k in names])
+        kind = str(rng.choice(names, p=p / p.sum()))
+        chosen.append(kind)
+        if chosen.count(kind) >= MOST.get(kind, 1):
+            del left[kind]
+        else:
+            left[kind] *= 0.4
+    return chosen
+
+
+def _make_on_wall(rng: Rng, kind: str) -> Item:
+    if kind in ("door", "exit", "toilet"):
+        return furniture.door(rng, kind)
+    if kind == "exit sign":
+        return furniture.exit_sign(rng, str(rng.choice(["left", "right", "ahead"], p=[0.4, 0.4, 0.2])))
+    return {"open door": furniture.open_door, "lift": furniture.lift, "stairs": furniture.stairs, "picture": furniture.picture}[
+        kind
+    ](rng)
+
+
+def _hang(rng: Rng, spec: dict[str, tuple[float, float]], walls: list[_Wall], items: list[Item], height: float, wall_rgb: Vector) -> None:
+    low, high = spec["wall"]
+    for kind in _counts(rng, WALL_WEIGHTS, int(rng.integers(low, high + 1))):
+        item = _make_on_wall(rng, kind)
+        if item.height > height - 0.03:
+            continue
+        width = max(float(np.abs(item.footprint[:, 1]).max(initial=0.0)), max(abs(p.position[1]) + p.size[1] for p in item.parts if p.position[0] > -0.2))
+        depth = float(-item.footprint[:, 0].min(initial=0.0)) if kind == "stairs" else 0.0
+        for _ in range(12):
+            wall = walls[rng.integers(4)]
+            if wall.half < width + 0.15 or (depth and wall.distance * 2 < depth + 2.0):
+                continue
+            u = rng.uniform(-wall.half + width + 0.1, wall.half - width - 0.1)
+            gap = width + 0.15
+            if any(abs(u - v) < gap + w for v, w in wall.taken):
+                continue
+            x, y = wall.point(u)
+            item.yaw = wall.yaw
+            item.x, item.y = x + math.cos(wall.yaw) * depth, y + math.sin(wall.yaw) * depth
+            if depth and any(_near(item, other, 0.5) for other in items):
+                continue
+            wall.taken.append((u, width))
+            items.append(item)
+            break
+
+
+def _near(item: Item, other: Item, margin: float) -> bool:
+    """Whether two footprints' bounding circles come closer than `margin`."""
+    if not len(item.footprint) or not len(other.footprint):
+        return False
+    a, b = item.corners(), other.corners()
+    reach = np.linalg.norm(a - a.mean(0), axis=1).max() + np.linalg.norm(b - b.mean(0), axis=1).max()
+    return bool(np.linalg.norm(a.mean(0) - b.mean(0)) < reach + margin)
+
+
+def _stand_columns(rng: Rng, half: tuple[float, float], height: float, items: list[Item], rgb: Vector) -> None:
+    for _ in range(int(rng.integers(1, 3))):
+        r = rng.uniform(0.15, 0.25)
+        part = Part("box", (0, 0, height / 2), (r, r, height / 2), rgb * rng.uniform(0.7, 1.0))
+        item = Item("column", [part], furniture.rectangle(r, r), height)
+        _place(rng, half, items, item, 0.9)
+
+
+def _place(rng: Rng, half: tuple[float, float], items: list[Item], item: Item, margin: float = 0.15) -> None:
+    """Puts the item where it touches nothing, and adds it; leaves it out where there is no room."""
+    radius = float(np.linalg.norm(item.footprint, axis=1).max())
+    anchors = [i for i in items if i.kind not in furniture.ON_FLOOR]
+    for _ in range(14):
+        if anchors and rng.random() < 0.3:  # on somebody's way, as things are
+            target = anchors[rng.integers(len(anchors))]
+            f = rng.uniform(0.3, 0.9)
+            x, y = f * target.x + rng.normal(0, 0.5), f * target.y + rng.normal(0, 0.5)
+        else:
+            x, y = rng.uniform(-half[0], half[0]), rng.uniform(-half[1], half[1])
+        if abs(x) > half[0] - radius - 0.05 or abs(y) > half[1] - radius - 0.05:
+            continue
+        item.x, item.y, item.yaw = x, y, rng.uniform(-math.pi, math.pi)
+        if not any(_near(item, other, margin) for other in items):
+            items.append(item)
+            return
+
+
+def _furnish(rng: Rng, spec: dict[str, tuple[float, float]], half: tuple[float, float], items: list[Item]) -> None:
+    low, high = spec["floor"]
+    for kind in _counts(rng, FLOOR_WEIGHTS, int(rng.integers(low, high + 1))):
+        _place(rng, half, items, furniture.ON_FLOOR[kind](rng))
+
+
+def _shell(rng: Rng, half: tuple[float, float], height: float, walls: list[_Wall], items: list[Item], wall_rgb: Vector) -> list[Part]:
+    """Floor, ceiling and walls in the room's frame; walls leave out the openings."""
+    w, l = half
+    floor, ceiling = furniture.colour(rng, (0.25, 0.9), (0, 0.5)), furniture.colour(rng, (0.7, 1), (0, 0.12))
+    parts = [
+        Part("box", (0, 0, -0.05), (w, l, 0.05), floor, furniture.material(rng, "flat", 0.8)),
+        Part("box", (0, 0, height + 0.05), (w, l, 0.05), ceiling, furniture.material(rng, "flat", 0.4)),
+    ]
+    pattern, skirting = furniture.material(rng, "flat", 0.6), furniture.colour(rng) if rng.random() < 0.5 else None
+    for wall in walls:
+        rgb = wall_rgb if rng.random() < 0.75 else furniture.colour(rng, (0.5, 1), (0, 0.4))
+        c, s = math.cos(wall.yaw), math.sin(wall.yaw)
+        openings = []
+        for item in items:
+            if item.kind == "open door" and item.yaw == wall.yaw:
+                u = -s * item.x + c * item.y
+                openings.append((u, item.footprint[:, 1].max() - 0.1, item.height - 0.1))
+        edges = [-wall.half]
+        for u, width, top in sorted(openings):
+            edges += [u - width, u + width]
+            x, y = wall.point(u)
+            lintel = (height - top) / 2
+            parts.append(Part("box", (x - c * 0.05, y - s * 0.05, top + lintel), (0.05, width, lintel), rgb, pattern, wall.yaw))
+        edges.append(wall.half)
+        for a, b in zip(edges[::2], edges[1::2], strict=True):
+            x, y = wall.point((a + b) / 2)
+            parts.append(Part("box", (x - c * 0.05, y - s * 0.05, height / 2), (0.05, (b - a) / 2, height / 2), rgb, pattern, wall.yaw))
+            if skirting is not None:
+                parts.append(Part("box", (x + c * 0.005, y + s * 0.005, 0.05), (0.008, (b - a) / 2, 0.05), skirting, "", wall.yaw))
+    return parts
+
+
+def _light(rng: Rng, scene: Scene) -> None:
+    w, l = scene.half
+    held_out = scene.family == "heldout"
+    for _ in range(2):
+        # The held-out family is lit from the side by warm, dim lamps; the others from near the ceiling.
+        z = scene.height - 0.15 if not held_out else rng.uniform(1.2, 2.0)
+        tint = 1 + rng.normal(0, 0.08, 3) if not held_out else np.array([1.15, 0.95, 0.7]) * rng.uniform(0.8, 1.1)
+        scene.lights.append(
+            Light(
+                (rng.uniform(-w, w), rng.uniform(-l, l), z),
+                (rng.normal(0, 0.3), rng.normal(0, 0.3), -1.0),
+                tuple((rng.uniform(0.1, 0.7) * tint).clip(0, 1)),
+                rng.uniform(0, 4),
+            )
+        )
+    scene.ambient, scene.headlight = rng.uniform(0.25, 0.6), rng.uniform(0.1, 0.6)
+
+
+def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
+    """The `index`-th place to look from in this scene, with the camera worn there.
+
+    Of some candidate places the one with the most, and the rarest, things in front is taken mostly:
+    an empty wall teaches little.
+    """
+    rng = np.random.default_rng([scene.seed, 202, index])
+    hfov = math.radians(rng.uniform(60, 110))
+    aspect = 3 / 4 if rng.random() < 0.6 else 9 / 16
+    focal = rng.uniform(95, 140)
+    width = 2 * round(math.tan(hfov / 2) * focal)
+    camera = Camera.from_fov(width, 2 * round(width * aspect / 2), hfov)
+    chest = rng.random() < 0.5
+    height = rng.uniform(1.15, 1.45) if chest else rng.uniform(1.5, 1.75)
+    rig = Rig(camera_pitch=math.radians(rng.uniform(0, 20)), camera_height=height)
+    corners = [i.corners() for i in scene.items if len(i.footprint)]
+    best, best_score = (0.0, 0.0, 0.0), -1.0
+    for _ in range(40):
+        x, y = (rng.uniform(-h + 0.4, h - 0.4) for h in scene.half)
+        if any(_inside(c, x, y, VIEWER_RADIUS) for c in corners):
+            continue
+        yaw = rng.uniform(-math.pi, math.pi)
+        score = _interest(scene, x, y, yaw, hfov / 2) + rng.uniform(0, 0.8) + min(wall_distance(scene, x, y, yaw), 2.0)
+        if score > best_score:
+            best, best_score = (x, y, yaw), score
+        if best_score > 5.5 or rng.random() < 0.05:
+            break
+    pose = Pose(
+        x=best[0],
+        y=best[1],
+        height=height + rng.normal(0, 0.02),
+        yaw=best[2],
+        pitch=rig.camera_pitch + math.radians(rng.normal(0, 2.0)),
+        roll=math.radians(rng.normal(0, 1.5)),
+    )
+    return pose, camera, rig
+
+
+RARITY = {"picture": 0.0, "column": 0.0, "chair": 0.8, "box": 0.8, "door": 0.8, "stairs": 1.5, "lift": 1.4, "exit": 1.3, "exit sign": 1.3}
+
+
+def _interest(scene: Scene, x: float, y: float, yaw: float, half_fov: float) -> float:
+    """How much there is to see, by rarity, within 8 m."""
+    score = 0.0
+    for item in scene.items:
+        dx, dy = item.x - x, item.y - y
+        distance = math.hypot(dx, dy)
+        off = abs((math.atan2(dy, dx) - yaw + math.pi) % (2 * math.pi) - math.pi)
+        if 0.9 < distance < 8 and off < half_fov * 0.9:
+            score += RARITY.get(item.kind, 1.0) * (1.0 if distance < 5 else 0.6)
+    return score
+
+
+def wall_distance(scene: Scene, x: float, y: float, bearing: float) -> float:
+    """Metres from (x, y) to the room's wall along `bearing` (room frame, radians)."""
+    reach = []
+    for position, half, along in ((x, scene.half[0], math.cos(bearing)), (y, scene.half[1], math.sin(bearing))):
+        if abs(along) > 1e-9:
+            reach.append((math.copysign(half, along) - position) / along)
+    return min(reach)
+
+
+def _inside(corners: Vector, x: float, y: float, margin: float) -> bool:
+    """Whether (x, y) is within `margin` of a convex footprint (bounding circle of each edge's side)."""
+    edges = np.roll(corners, -1, axis=0) - corners
+    normals = np.stack([edges[:, 1], -edges[:, 0]], 1) / np.maximum(np.linalg.norm(edges, axis=1, keepdims=True), 1e-9)
+    return bool(((np.array([x, y]) - corners) * normals).sum(1).max() < margin)
