@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from nav_vlm_node.instruction import NAN, Action, Step
-from nav_vlm_node.language.landmarks import normalise
+from nav_vlm_node.language.landmarks import normalise, word_set
 
 STEP_DEGREES = 5
+Rounding = Callable[[float], float]
 LONGEST_M = 999.0  # what is further away is said to be this far; nothing indoors is
 
 _ORDER = {
@@ -36,9 +37,9 @@ _ORDER = {
 _UNNAMED = {Action.CAUTION: "obstacle", Action.LOCATE: "place", Action.NOT_VISIBLE: "place", Action.SIGN: "sign"}
 
 # The words of the grammar itself cannot be part of a landmark's name, or the sentence would read otherwise.
-_RESERVED = frozenset(
-    "a ahead an around at back behind caution degree degrees for found i in left metre metres meter meters move no nothing points right slowly"
-    " stop the then to turn view".split()
+_RESERVED = word_set(
+    "a ahead an around at back behind caution degree degrees for found i in left metre metres meter meters move no"
+    " nothing points right slowly stop the then to turn view"
 )
 _NOT_IN_NAME = re.compile(r"[^a-z' \-]+")
 _LONGEST_NAME = 4  # words
@@ -63,6 +64,15 @@ def quantise_distance(distance: float) -> float:
     return math.floor(distance + 0.5) * 1.0 if distance > 10 else max(0.5, math.floor(2 * distance + 0.5) / 2)
 
 
+def quantise_pointing(bearing: float) -> float:
+    """Where a sign points, the nearest of left, right, ahead and back [rad]; NaN where it is not a finite number."""
+    if not math.isfinite(bearing):
+        return NAN
+    quarters = math.floor(abs(math.remainder(bearing, math.tau)) / (math.pi / 2) + 0.5)
+    size = quarters * math.pi / 2
+    return math.copysign(size, math.remainder(bearing, math.tau)) if quarters == 1 else size
+
+
 def quantise_landmark(name: str) -> str:
     """One spelling, letters only, without the words that the grammar needs for itself, at most four words."""
     words = [word.strip("'-") for word in _NOT_IN_NAME.sub(" ", name.lower()).split()]
@@ -70,47 +80,54 @@ def quantise_landmark(name: str) -> str:
     return normalise(" ".join(kept[-_LONGEST_NAME:]))
 
 
-def _quantise_step(step: Step) -> list[Step]:
-    action = step.action
-    bearing, distance, landmark = (
-        quantise_bearing(step.bearing), quantise_distance(step.distance), quantise_landmark(step.landmark),
-    )  # fmt: skip
+def _arrange_step(step: Step, to_bearing: Rounding, to_distance: Rounding) -> list[Step]:
+    action, bearing, distance = step.action, to_bearing(step.bearing), to_distance(step.distance)
     if action is Action.TURN:
-        return [] if math.isnan(bearing) or bearing == 0 else [Step(Action.TURN, bearing)]
+        return [] if math.isnan(bearing) or bearing == 0 else [Step(action, bearing)]
     if action is Action.MOVE:
-        turn = _quantise_step(Step(Action.TURN, bearing))
-        return [*turn, Step(Action.MOVE, 0.0, distance, landmark)]
+        turn = [] if math.isnan(bearing) or bearing == 0 else [Step(Action.TURN, bearing)]
+        return [*turn, Step(action, 0.0, distance, quantise_landmark(step.landmark))]
     if action is Action.NO_HAZARD:
         return [Step(action, distance=distance)]
     if action in (Action.STOP, Action.SCAN, Action.UNKNOWN):
         return [Step(action)]
-    landmark = landmark or _UNNAMED[action]
+    landmark = quantise_landmark(step.landmark) or _UNNAMED[action]
     if action is Action.NOT_VISIBLE:
         return [Step(action, landmark=landmark)]
     if action is Action.SIGN:
-        if math.isnan(bearing):
-            return [Step(Action.LOCATE, landmark=landmark)]
-        quarters = math.floor(abs(bearing) / (math.pi / 2) + 0.5)
-        return [Step(action, math.copysign(quarters * math.pi / 2, bearing) if 0 < quarters < 2 else quarters * math.pi / 2, landmark=landmark)]
+        pointing = quantise_pointing(step.bearing)
+        return [Step(Action.LOCATE if math.isnan(pointing) else action, pointing, landmark=landmark)]
     return [Step(action, bearing, distance, landmark)]
+
+
+def arrange(steps: Iterable[Step], to_bearing: Rounding, to_distance: Rounding) -> tuple[Step, ...]:
+    """`steps` in the order in which they are said, with only what can be said, and their numbers rounded as given.
+
+    A MOVE along a bearing becomes a TURN and a MOVE straight on; a TURN of 0 vanishes; a SIGN that points nowhere is a
+    LOCATE; the landmark of a TURN is dropped. Roundings take and give radians or metres, NaN for what was not stated.
+    """
+    flat = [arranged for step in steps for arranged in _arrange_step(step, to_bearing, to_distance)]
+    return tuple(sorted(flat, key=lambda step: _ORDER[step.action]))
 
 
 def quantise(steps: Iterable[Step]) -> tuple[Step, ...]:
     """What canonical text keeps of `steps`, in its order. Idempotent.
 
-    A MOVE along a bearing becomes a TURN and a MOVE straight on; a TURN of 0 vanishes; a SIGN that points nowhere is a LOCATE.
     Absent numbers are the one object `instruction.NAN`, so that results compare equal with ==.
     """
-    flat = [quantised for step in steps for quantised in _quantise_step(step)]
-    return tuple(sorted(flat, key=lambda step: _ORDER[step.action]))
+    return arrange(steps, quantise_bearing, quantise_distance)
+
+
+def mirrored_bearing(bearing: float) -> float:
+    """`bearing` [rad] with left and right exchanged; ahead, behind and NaN stay what they are."""
+    return bearing if bearing in (0.0, math.pi) or math.isnan(bearing) else -bearing
 
 
 def mirrored(steps: Iterable[Step]) -> tuple[Step, ...]:
     """The same steps for the mirrored scene: left and right change places."""
     return tuple(
-        Step(step.action, step.bearing if step.bearing in (0.0, math.pi) or math.isnan(step.bearing) else -step.bearing, step.distance, step.landmark)
-        for step in steps
-    )
+        Step(step.action, mirrored_bearing(step.bearing), step.distance, step.landmark) for step in steps
+    )  # fmt: skip
 
 
 def _metres(distance: float) -> str:
@@ -124,7 +141,7 @@ def _turned(bearing: float) -> tuple[int, str]:
 
 
 def _where(step: Step) -> str:
-    """" 20 degrees left at 1.5 metres", with what was not stated left out."""
+    """Like " 20 degrees left at 1.5 metres"; what was not stated is left out."""
     where = ""
     if not math.isnan(step.bearing):
         degrees, side = _turned(step.bearing)
@@ -192,7 +209,14 @@ _FORMS: tuple[tuple[Action, re.Pattern[str]], ...] = tuple(
     )
 )  # fmt: skip
 _LONGEST_CLAUSE = 160  # characters; keeps the patterns above from ever meeting a long text
-_LINES = {"ahead": 0.0, "behind": math.pi, "around": math.pi, "back": math.pi, "left": math.pi / 2, "right": -math.pi / 2}
+_LINES = {
+    "ahead": 0.0,
+    "behind": math.pi,
+    "around": math.pi,
+    "back": math.pi,
+    "left": math.pi / 2,
+    "right": -math.pi / 2,
+}
 
 
 def _parse_clause(clause: str) -> Step | None:

@@ -5,47 +5,54 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# landmark -> other words for it. Plurals are listed because English ones are irregular exactly here ("people", "stairs").
-KNOWN: dict[str, tuple[str, ...]] = {
-    "door": ("doors", "doorway", "doorways", "closed door", "front door", "double door", "double doors", "entrance door"),
-    "open door": ("open doors", "open doorway", "open doorways"),
-    "stairs": ("stair", "staircase", "staircases", "stairway", "stairways", "stairwell", "steps", "flight of stairs"),
-    "lift": ("lifts", "elevator", "elevators", "lift door", "lift doors", "elevator door", "elevator doors"),
-    "exit": (
-        "exits", "way out", "exit door", "exit doors", "emergency exit", "emergency exits", "fire exit", "fire exits",
-        "emergency exit door", "fire exit door",
-    ),
-    "exit sign": ("exit signs", "emergency exit sign", "fire exit sign", "sign for the exit"),
-    "toilet": (
-        "toilets", "toilet door", "washroom", "washrooms", "restroom", "restrooms", "rest room", "bathroom", "bathrooms",
-        "bathroom door", "lavatory", "loo", "wc", "ladies room", "mens room",
-    ),
-    "table": ("tables", "desk", "desks"),
-    "chair": ("chairs", "seat", "seats", "armchair", "armchairs", "stool", "stools"),
-    "sofa": ("sofas", "couch", "couches", "settee"),
-    "box": ("boxes", "carton", "cartons", "crate", "crates", "cardboard box", "cardboard boxes"),
-    "plant": ("plants", "potted plant", "potted plants", "pot plant", "flower pot"),
-    "person": ("persons", "people", "man", "men", "woman", "women", "someone", "somebody", "anyone", "anybody"),
-    "wall": ("walls",),
+# landmark -> other words for it. Plurals are listed because English ones are irregular exactly here (people, stairs).
+_OTHER_WORDS = {
+    "door": "doors, doorway, doorways, closed door, front door, double door, double doors, entrance door",
+    "open door": "open doors, open doorway, open doorways",
+    "stairs": "stair, staircase, staircases, stairway, stairways, stairwell, steps, flight of stairs",
+    "lift": "lifts, elevator, elevators, lift door, lift doors, elevator door, elevator doors",
+    "exit": "exits, way out, exit door, exit doors, emergency exit, emergency exits, emergency exit door, fire exit, "
+    "fire exits, fire exit door",
+    "exit sign": "exit signs, emergency exit sign, fire exit sign, sign for the exit",
+    "toilet": "toilets, toilet door, washroom, washrooms, restroom, restrooms, rest room, bathroom, bathrooms, "
+    "bathroom door, lavatory, loo, wc, ladies room, mens room",
+    "table": "tables, desk, desks",
+    "chair": "chairs, seat, seats, armchair, armchairs, stool, stools",
+    "sofa": "sofas, couch, couches, settee",
+    "box": "boxes, carton, cartons, crate, crates, cardboard box, cardboard boxes",
+    "plant": "plants, potted plant, potted plants, pot plant, flower pot",
+    "person": "persons, people, man, men, woman, women, someone, somebody, anyone, anybody",
+    "wall": "walls",
 }
+KNOWN: dict[str, tuple[str, ...]] = {landmark: tuple(words.split(", ")) for landmark, words in _OTHER_WORDS.items()}
+
+
+def word_set(words: str) -> frozenset[str]:
+    """The words of a list written as one text."""
+    return frozenset(words.split())
+
+
 _NAMES: dict[tuple[str, ...], str] = {
     tuple(words.split()): landmark for landmark, others in KNOWN.items() for words in (landmark, *others)
 }
 _LONGEST = max(len(words) for words in _NAMES)
 
-# Words that may follow a noun without making it part of a longer name: "the table near the window" asks for the table, "the box
-# office" does not ask for a box.
-_MAY_FOLLOW = frozenset(
+# Words that may follow a noun without making it part of a longer name: "the table near the window" asks for the table,
+# "the box office" does not ask for a box.
+FUNCTION_WORDS = word_set(
     """
-    a about above across after again against ahead all along also am an and any anywhere are around as at away be because
-    before behind below beside between but by can close could did directly do does down exactly fast first for forward from
-    front go have he here how i if in inside into is it its just leave left located me my near nearby nearest next no not now
-    of off ok on onto or out outside over past please quickly right safely she should so somewhere still straight than thanks
-    that the their then there they this through to today toward towards under until up us walk was we were what when where
-    which while who why will with within without would yes yet you your
-    """.split()
+    a about above across after again against ahead all along also am an and any anywhere are around as at away be
+    because before behind below beside between but by can close could did directly do does down exactly fast first for
+    forward from front go have he here how i if in inside into is it its just leave left located me my near nearby
+    nearest next no not now of off ok on onto or out outside over past please quickly right safely she should so
+    somewhere still straight than thanks that the their then there they this through to today toward towards under
+    until up us walk was we were what when where which while who why will with within without would yes yet you your
+    """
 )
-_LEAVING = re.compile(r"\b(?:get|go|going|walk|find my way|show me|take me|lead me|guide me) out\b|\bleave\b|\bout of (?:here|this)\b|\bexit this\b")
+_LEAVING = re.compile(
+    r"\b(?:get|go|going|walk|find my way|show me|take me|lead me|guide me) out\b"
+    r"|\bleave\b|\bout of (?:here|this)\b|\bexit this\b"
+)
 _WORD = re.compile(r"[a-z0-9][a-z0-9'\-]*|[.,;:?!]")
 
 
@@ -55,11 +62,20 @@ def words_of(text: str) -> list[str]:
 
 
 def match_at(words: Sequence[str], start: int) -> tuple[str, int] | None:
-    """The known landmark named by the longest run of words from `start`, and the index after it; None if there is none."""
+    """The known landmark that the longest run of words from `start` names, and the index after it; None for none."""
     for length in range(min(_LONGEST, len(words) - start), 0, -1):
         landmark = _NAMES.get(tuple(words[start : start + length]))
         if landmark is not None:
             return landmark, start + length
+    return None
+
+
+def head_of(words: Sequence[str]) -> str | None:
+    """The known landmark that a noun phrase ends in ("large wooden desk" -> "table"); None for none."""
+    for length in range(min(_LONGEST, len(words)), 0, -1):
+        landmark = _NAMES.get(tuple(words[-length:]))
+        if landmark is not None:
+            return landmark
     return None
 
 
@@ -70,7 +86,7 @@ def normalise(name: str) -> str:
 
 
 def landmark_of(question: str) -> str | None:
-    """Which known landmark `question` asks for ("Where is the elevator?" -> "lift"); None if it asks for none of them."""
+    """Which known landmark `question` asks for ("Where is the elevator?" -> "lift"); None for none of them."""
     text = question[:2000]  # a question is a sentence; what follows cannot change what was asked first
     words = words_of(text)
     index = 0
@@ -81,7 +97,7 @@ def landmark_of(question: str) -> str | None:
             index += 1
             continue
         landmark, after = found
-        is_head = after >= len(words) or not words[after][0].isalnum() or words[after] in _MAY_FOLLOW
+        is_head = after >= len(words) or not words[after][0].isalnum() or words[after] in FUNCTION_WORDS
         if is_head:
             # "from the door to the exit": the start of the way is not what was asked for
             start_of_way = "from" in words[max(0, index - 3) : index]
