@@ -72,7 +72,7 @@ def make_tiny_adapter(base: Path, name: str, *, seed: int = 1) -> Path:
     with torch.no_grad():
         for key, parameter in peft_model.named_parameters():
             if "lora_" in key:
-                parameter.copy_(torch.randn(parameter.shape, generator=generator))
+                parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
     directory = base / "adapters" / name
     save_adapter(peft_model, directory, base_directory=base, name=name, metrics={"direction_accuracy": 0.5})
     return directory

@@ -103,13 +103,13 @@ def encode_causal(
     questions = [_text_ids(tokenizer, query, MAX_PROMPT_TOKENS) for query in queries]
     # A byte-level vocabulary has the blank inside the token: the answer follows "Answer:" as " Turn left", not "Turn".
     answers = [_plain_ids(tokenizer, " " + text) + [eos] for text in texts]
-    width = num_query_tokens + max(len(q) + len(a) for q, a in zip(questions, answers))
+    width = num_query_tokens + max(len(q) + len(a) for q, a in zip(questions, answers, strict=True))
     input_ids = torch.full((len(questions), width), pad, dtype=torch.long)
     attention_mask = torch.zeros_like(input_ids)
     labels = torch.full_like(input_ids, IGNORE)
     input_ids[:, :num_query_tokens] = image_token_id
     attention_mask[:, :num_query_tokens] = 1
-    for i, (question, answer) in enumerate(zip(questions, answers)):
+    for i, (question, answer) in enumerate(zip(questions, answers, strict=True)):
         row = question + answer
         input_ids[i, width - len(row) :] = torch.tensor(row, dtype=torch.long)
         attention_mask[i, width - len(row) :] = 1
@@ -127,7 +127,9 @@ def _text_ids(tokenizer: PreTrainedTokenizerBase, query: str, max_prompt_tokens:
         raise UserError(f"the question is too long ({len(query)} characters): ask in one sentence")
     ids = list(tokenizer(build_prompt(query), add_special_tokens=True)["input_ids"])
     if len(ids) > max_prompt_tokens:
-        raise UserError(f"the question is too long ({len(ids)} tokens, at most {max_prompt_tokens}): ask in one sentence")
+        raise UserError(
+            f"the question is too long ({len(ids)} tokens, at most {max_prompt_tokens}): ask in one sentence"
+        )
     return ids
 
 
