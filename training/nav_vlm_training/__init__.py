@@ -1,0 +1,1 @@
+"""Data, adapters and metrics for nav_vlm."""
