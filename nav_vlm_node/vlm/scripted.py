@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,3 +125,11 @@ class ScriptedEngine:
     def _check_open(self) -> None:
         if self._closed:
             raise EngineUnavailable("the engine is closed")
+
+
+def scripted_engine(answers: str | dict[str, str], **options: Any) -> ScriptedEngine:
+    """A factory for the engine process: `SupervisedEngine.from_factory("nav_vlm_node.vlm.scripted:scripted_engine",
+    {"answers": "Turn left 35 degrees.", "delay": 0.05})`. Options that are JSON-ready only."""
+    if "adapters" in options:
+        options["adapters"] = tuple(options["adapters"])
+    return ScriptedEngine(answers, **options)
