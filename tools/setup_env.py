@@ -152,18 +152,20 @@ class Environment:
         if mark.is_file() and mark.read_text() == key:
             return
         start = time.monotonic()
-        print("setup: " + name, flush=True)
+        print("setup: {} ...".format(name), flush=True)
         action()
         self.marks.mkdir(parents=True, exist_ok=True)
         mark.write_text(key)
         print("setup: {} done in {:.0f} s".format(name, time.monotonic() - start), flush=True)
 
-    def run(self, *command):
-        """Run a command with the environment's Python."""
+    def run(self, *command, quiet=False):
+        """Run a command with the environment's Python; quiet: what it prints is shown only if it fails."""
         # The wheels of ROS 2 restart Python with library paths of their own: not those of another environment.
         environment = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"}
-        code = subprocess.call([str(self.python), *map(str, command)], env=environment, cwd=str(ROOT))
-        if code != 0:
+        output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} if quiet else {}
+        done = subprocess.run([str(self.python), *map(str, command)], env=environment, cwd=str(ROOT), **output)
+        if done.returncode != 0:
+            sys.stderr.write((done.stdout or b"").decode(errors="replace"))
             raise SetupError("a step of the set-up failed (see above): python {}".format(" ".join(map(str, command))))
 
     def create(self, ros):
@@ -179,7 +181,7 @@ class Environment:
             raise SetupError("no virtual environment could be made; run: apt-get install -y python3-venv")
 
     def install(self, ros):
-        """Dependencies, at the versions that are known to work together."""
+        """Dependencies, at the versions that are known to work together: 2 GB on disk, most of it torch."""
         self.marks.mkdir(parents=True, exist_ok=True)
         pins = self.marks / "constraints.txt"
         pins.write_text("\n".join(constraints(ros)) + "\n", encoding="utf-8")
@@ -189,7 +191,7 @@ class Environment:
         """This repository's packages, editable."""
         options = ["-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
         editable = [word for folder in PACKAGES for word in ("-e", str(folder))]
-        self.run("-m", "pip", "install", *options, *editable)
+        self.run("-m", "pip", "install", *options, *editable, quiet=True)
 
 
 def main():

@@ -99,7 +99,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone (`nav-vlm ... | head`): not an error, and nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

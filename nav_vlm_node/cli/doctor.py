@@ -157,7 +157,10 @@ def embedded_model() -> Finding:
 
     name = "embedded model"
     try:
-        model = card.read_model_card(paths.embedded_model())
+        folder = paths.embedded_model()
+        if not folder.is_dir():
+            raise UserError(f"{folder} is missing: restore it from the repository")
+        model = card.read_model_card(folder)
         identity = card.model_sha256(model.weights)
         for adapter, folder in model.adapters.items():
             if card.read_adapter_card(folder).base_sha256 != identity:
