@@ -23,7 +23,8 @@ import re
 from collections.abc import Callable, Iterable
 
 from nav_vlm_node.instruction import NAN, Action, Step
-from nav_vlm_node.language.landmarks import normalise, word_set
+from nav_vlm_node.language.landmarks import normalise
+from nav_vlm_node.language.words import BE, FUNCTION_WORDS, HAZARD_WORDS, VERBS, word_set
 
 STEP_DEGREES = 5
 Rounding = Callable[[float], float]
@@ -36,10 +37,16 @@ _ORDER = {
 # What a landmark without a name is called, where the sentence needs one.
 _UNNAMED = {Action.CAUTION: "obstacle", Action.LOCATE: "place", Action.NOT_VISIBLE: "place", Action.SIGN: "sign"}
 
-# The words of the grammar itself cannot be part of a landmark's name, or the sentence would read otherwise.
-_RESERVED = word_set(
-    "a ahead an around at back behind caution degree degrees for found i in left metre metres meter meters move no"
-    " nothing points right slowly stop the then to turn view"
+# Words that do something in a sentence cannot be part of a landmark's name, or the sentence would read otherwise.
+_RESERVED = (
+    FUNCTION_WORDS
+    | VERBS
+    | BE
+    | HAZARD_WORDS
+    | word_set(
+        "back caution degree degrees found know metre metres meter meters nothing points slowly view clear free empty"
+        " blocked visible straight"
+    )
 )
 _NOT_IN_NAME = re.compile(r"[^a-z' \-]+")
 _LONGEST_NAME = 4  # words
@@ -75,7 +82,7 @@ def quantise_pointing(bearing: float) -> float:
 
 def quantise_landmark(name: str) -> str:
     """One spelling, letters only, without the words that the grammar needs for itself, at most four words."""
-    words = [word.strip("'-") for word in _NOT_IN_NAME.sub(" ", name.lower()).split()]
+    words = [word.strip("'-") for word in _NOT_IN_NAME.sub(" ", normalise(name)).split()]
     kept = [word for word in words if word and word not in _RESERVED]
     return normalise(" ".join(kept[-_LONGEST_NAME:]))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from nav_vlm_node.language.words import FUNCTION_WORDS, tokens_of
+
 # landmark -> other words for it. Plurals are listed because English ones are irregular exactly here (people, stairs).
 _OTHER_WORDS = {
     "door": "doors, doorway, doorways, closed door, front door, double door, double doors, entrance door",
     "open door": "open doors, open doorway, open doorways",
-    "stairs": "stair, staircase, staircases, stairway, stairways, stairwell, steps, flight of stairs",
+    "stairs": "stair, staircase, staircases, stairway, stairways, stairwell, step, steps, flight of stairs",
     "lift": "lifts, elevator, elevators, lift door, lift doors, elevator door, elevator doors",
     "exit": "exits, way out, exit door, exit doors, emergency exit, emergency exits, emergency exit door, fire exit, "
     "fire exits, fire exit door",
@@ -27,38 +29,15 @@ _OTHER_WORDS = {
 KNOWN: dict[str, tuple[str, ...]] = {landmark: tuple(words.split(", ")) for landmark, words in _OTHER_WORDS.items()}
 
 
-def word_set(words: str) -> frozenset[str]:
-    """The words of a list written as one text."""
-    return frozenset(words.split())
-
-
 _NAMES: dict[tuple[str, ...], str] = {
     tuple(words.split()): landmark for landmark, others in KNOWN.items() for words in (landmark, *others)
 }
 _LONGEST = max(len(words) for words in _NAMES)
 
-# Words that may follow a noun without making it part of a longer name: "the table near the window" asks for the table,
-# "the box office" does not ask for a box.
-FUNCTION_WORDS = word_set(
-    """
-    a about above across after again against ahead all along also am an and any anywhere are around as at away be
-    because before behind below beside between but by can close could did directly do does down exactly fast first for
-    forward from front go have he here how i if in inside into is it its just leave left located me my near nearby
-    nearest next no not now of off ok on onto or out outside over past please quickly right safely she should so
-    somewhere still straight than thanks that the their then there they this through to today toward towards under
-    until up us walk was we were what when where which while who why will with within without would yes yet you your
-    """
-)
 _LEAVING = re.compile(
     r"\b(?:get|go|going|walk|find my way|show me|take me|lead me|guide me) out\b"
     r"|\bleave\b|\bout of (?:here|this)\b|\bexit this\b"
 )
-_WORD = re.compile(r"[a-z0-9][a-z0-9'\-]*|[.,;:?!]")
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words and the punctuation that separates clauses, in order; every other character is dropped."""
-    return _WORD.findall(text.lower().replace("’", "'"))
 
 
 def match_at(words: Sequence[str], start: int) -> tuple[str, int] | None:
@@ -88,7 +67,7 @@ def normalise(name: str) -> str:
 def landmark_of(question: str) -> str | None:
     """Which known landmark `question` asks for ("Where is the elevator?" -> "lift"); None for none of them."""
     text = question[:2000]  # a question is a sentence; what follows cannot change what was asked first
-    words = words_of(text)
+    words = [token.word for token in tokens_of(text)]
     index = 0
     fallback: str | None = None
     while index < len(words):
