@@ -1,6 +1,6 @@
 """One clause of free English to steps: turns, moves, stops, and where things are said to be.
 
-A clause is a list of lower-case words without marks. Each reader here returns the steps that it understood, () for none.
+A clause is a list of lower-case words without marks. Each reader here returns the steps it understood, () for none.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def goal_of(words: Words) -> str:
 
 
 def read_turn(words: Words, step_length: float) -> Steps:
-    """ "turn left", "make a sharp right", "bear left at the door", "turn around"; words[0] is the verb."""
+    """A clause like "turn left", "bear left at the door", "turn around"; words[0] is the verb."""
     rest = [word for word in words[1:] if word not in ("right", "all")] if "around" in words[1:4] else list(words[1:])
     back = rest[:1] and (rest[0] in ("around", "round", "about") or rest[0] in _BACK)
     where = find_where(words, step_length, 1)
@@ -107,7 +107,7 @@ def _turn_noun(words: Words) -> int:
 
 
 def read_keep(words: Words, step_length: float) -> Steps:
-    """ "keep going", "keep left", "keep the wall on your right", "stay here"."""
+    """A clause like "keep going", "keep left", "keep the wall on your right", "stay here"."""
     rest = words[1:]
     if words[0].startswith("stay") and (not rest or rest[0] in ("still", "there", "here", "where", "put")):
         return (Step(Action.STOP),)
@@ -122,7 +122,7 @@ def read_keep(words: Words, step_length: float) -> Steps:
 
 
 def _lead(words: Words, step_length: float) -> tuple[float, int]:
-    """The direction that its adverb gives a verb of motion ("go straight", "move to your left"), and the index after it."""
+    """The direction that an adverb gives a verb of motion ("go straight", "go to your left"), and the index after it."""
     bearing, end, index = NAN, 1, 1
     while index < len(words):
         distance = distance_at(words, index, step_length)
@@ -148,7 +148,7 @@ def _lead(words: Words, step_length: float) -> tuple[float, int]:
 
 
 def read_move(words: Words, step_length: float, go_on: bool = False) -> Steps:
-    """ "walk straight to the door", "go left", "take the stairs on your right"; words[0] is the verb."""
+    """A clause like "walk straight to the door", "go left", "take the stairs on your right"; words[0] is the verb."""
     if list(words[:4]) == ["come", "to", "a", "stop"]:
         return (Step(Action.STOP),)
     where = find_where(words, step_length, 1)
@@ -171,7 +171,7 @@ def read_move(words: Words, step_length: float, go_on: bool = False) -> Steps:
 
 
 def read_look(words: Words, step_length: float) -> Steps:
-    """ "look around", "look for the door on your left", "check on your right"."""
+    """A clause like "look around", "look for the door on your left", "check on your right"."""
     if words[0] in ("scan", "pan") or list(words[:2]) in (["look", "around"], ["look", "about"]):
         return (Step(Action.SCAN),)
     where = find_where(words, step_length, 1)
@@ -209,9 +209,10 @@ def read_verb(words: Words, step_length: float) -> Steps | None:
 _CLEAR = re.compile(
     r"\b(?:no|any|of|without) (?:other |visible |major |known |more )?"
     r"(?:obstacles?|obstructions?|hazards?|barriers?|objects?|blockages?|dangers?)\b"
-    r"|\bnothing (?:is |was |found |directly |right )*(?:in (?:the|your|my|front)\b|blocking|ahead|obstructing|there|here)"
+    r"|\bnothing (?:is |was |found |right )*(?:in (?:the|your|my|front)\b|blocking|ahead|obstructing|there|here)"
     r"|\b(?:path|way|route|corridor|hallway|area|space|floor|aisle|it|it's|that's|everything|walkway|hall)"
-    r" (?:ahead |forward |in front |in front of you |straight ahead )?(?:(?:is|looks|seems|appears|all|completely|mostly|quite) )*"
+    r" (?:ahead |forward |in front |in front of you |straight ahead )?"
+    r"(?:(?:is|looks|seems|appears|all|completely|mostly|quite) )*"
     r"(?:clear|free|unobstructed|empty)\b"
     r"|^(?:all |the )?clear\b"
 )
@@ -233,7 +234,7 @@ _POINTS = word_set("points pointing point indicates shows says")
 
 
 def read_stock_phrase(words: Words, step_length: float) -> Steps | None:
-    """Phrases that mean one thing as a whole: the way is clear, a thing is not there, a sign points. None for others."""
+    """Phrases with one meaning as a whole: the way is clear, a thing is not there, a sign points. None for others."""
     said = " ".join(words)
     where = find_where(words, step_length)
     if _NOT_CLEAR.search(said):

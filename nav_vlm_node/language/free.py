@@ -29,6 +29,7 @@ _YES = word_set("yes yeah yep yup correct affirmative")
 _NO = word_set("no nope")
 _IF = word_set("if unless otherwise whether")
 _MODALS = word_set("should can must will could may might would")
+_NO_VERB_AFTER = word_set("to the a an your you")  # "the turn", "to reach the door"
 _STARTS = word_set("it's there's there it you you'll don't do never not beware")
 
 
@@ -37,11 +38,8 @@ def split_clauses(tokens: Sequence[Token]) -> list[list[Token]]:
     found: list[list[Token]] = []
     clause: list[Token] = []
     for index, token in enumerate(tokens):
-        if (
-            token.word in BOUNDARY
-            or token.word == "then"
-            or (token.word in ("and", "but", "or") and _starts(tokens, index))
-        ):
+        joins = token.word == "then" or (token.word in ("and", "but", "or") and _starts(tokens, index))
+        if joins or token.word in BOUNDARY:
             found.append(clause)
             clause = []
         else:
@@ -80,10 +78,12 @@ def _strip(words: list[str]) -> list[str]:
             start += 1
         elif word in ("start", "begin", "try") and (after.endswith("ing") or after in ("to", "by")):
             start += 2 if after in ("to", "by") else 1
-        elif (word in ("let's", "be") and after in VERBS) or (
-            word in FILLERS
-            and not (word == "there" and (after in BE or start == 0))
-            and not (word == "next" and after == "to")
+        elif (
+            word in ("let's", "be")
+            and after in VERBS
+            or word in FILLERS
+            and not (word == "there" and start == 0)
+            and (word, after) != ("next", "to")
         ):
             start += 1
         else:
@@ -206,14 +206,7 @@ class FreeReader:
     def _fragment(self, words: list[str]) -> bool:
         """A clause without a verb: it says more of the last step, or of what comes next in the sentence."""
         where = find_where(words, self._step_length)
-        verb = next(
-            (
-                i
-                for i, word in enumerate(words)
-                if i > 1 and word in VERBS and words[i - 1] not in ("to", "the", "a", "you")
-            ),
-            -1,
-        )
+        verb = next((i for i in range(2, len(words)) if words[i] in VERBS and words[i - 1] not in _NO_VERB_AFTER), -1)
         if verb > 0 and words[0] in PREPOSITIONS:
             return self._fragment(words[:verb]) and self._meaning(words[verb:])
         if words[0] in ("after", "in") and where.distance_at == 1:

@@ -37,12 +37,12 @@ _SMALL = {word: float(value) for value, word in enumerate((_ONES + " seventeen e
 _TENS_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety"
 _TENS = {word: 10.0 * value for value, word in enumerate(_TENS_NAMES.split(), 2)}
 _UNITS = {
-    **dict.fromkeys("m metre metres meter meters".split(), 1.0),
-    **dict.fromkeys("cm centimetre centimetres centimeter centimeters".split(), 0.01),
-    **dict.fromkeys("km kilometre kilometres kilometer kilometers".split(), 1000.0),
-    **dict.fromkeys("ft foot feet".split(), 0.3048),
-    **dict.fromkeys("yd yard yards".split(), 0.9144),
-    **dict.fromkeys("inch inches".split(), 0.0254),
+    **dict.fromkeys(["m", "metre", "metres", "meter", "meters"], 1.0),
+    **dict.fromkeys(["cm", "centimetre", "centimetres", "centimeter", "centimeters"], 0.01),
+    **dict.fromkeys(["km", "kilometre", "kilometres", "kilometer", "kilometers"], 1000.0),
+    **dict.fromkeys(["ft", "foot", "feet"], 0.3048),
+    **dict.fromkeys(["yd", "yard", "yards"], 0.9144),
+    **dict.fromkeys(["inch", "inches"], 0.0254),
 }
 _STEPS = word_set("step steps pace paces stride strides footstep footsteps")
 _BEFORE_UNIT = word_set("more further short small big large long good full normal or so")
@@ -124,8 +124,8 @@ class Where:
     """What a clause says of direction and distance.
 
     bearing: radians, NaN where none is stated. distance: metres, NaN likewise. sided: "left" or "right" was said,
-    without an angle. ahead, behind: such a word was said. both: "left or right", "either side". angle: degrees without a
-    side, in radians. at, distance_at: index of the first word of direction and of the distance, -1 for none.
+    without an angle. ahead, behind: such a word was said. both: "left or right", "either side". angle: degrees without
+    a side, in radians. at, distance_at: index of the first word of direction and of the distance, -1 for none.
     """
 
     bearing: float = NAN
