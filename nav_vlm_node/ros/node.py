@@ -1,0 +1,350 @@
+"""The node `nav_vlm`: camera and questions in, instructions out. Run `guide_node`."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import String
+
+from nav_vlm_msgs.msg import Instruction as InstructionMsg
+from nav_vlm_msgs.msg import Query
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.guide import SILENT, Guide, Listener, query_problem
+from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.ros import diagnostics, parameters, qos
+from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
+from nav_vlm_node.ros.conversions import instruction_to_ros
+from nav_vlm_node.ros.engines import load_configured_engine, warm_up
+from nav_vlm_node.ros.guide_action import GuideAction
+from nav_vlm_node.ros.parameter_table import Value
+from nav_vlm_node.ros.queries import Answered, Desk, Ticket
+from nav_vlm_node.ros.run import main_of
+from nav_vlm_node.ros.services import Services, repeated
+from nav_vlm_node.ros.worker import Worker
+from nav_vlm_node.vlm.protocol import Engine
+
+EngineFactory = Callable[[Mapping[str, Value]], Engine]
+GPU_DEADLINE, CPU_DEADLINE = 5.0, 15.0  # seconds, DESIGN section 3
+ENGINE_MARGIN = 0.25  # seconds before a question's deadline at which the engine gives up and says why
+
+
+class GuideNode(LifecycleNode):
+    """Answers questions about what the camera shows now. This node will:
+
+    * Subscribe `image` (sensor_msgs/Image), or `image/compressed` (CompressedImage) by parameter `image_transport`
+    * Subscribe `camera_info` (sensor_msgs/CameraInfo)
+    * Subscribe `query` (nav_vlm_msgs/Query) and `query_text` (std_msgs/String)
+    * Publish `instruction` (nav_vlm_msgs/Instruction) and `instruction_text` (std_msgs/String)
+    * Publish `/diagnostics` (diagnostic_msgs/DiagnosticArray)
+    * Offer the action `guide` (nav_vlm_msgs/Guide)
+    * Offer the services `enable` (SetBool), `repeat` (Trigger), `set_adapter`, `list_adapters` (nav_vlm_msgs)
+
+    The model is loaded in configure and freed in cleanup. Questions are answered while the node is active, before that
+    with NOT_READY. Callbacks only hand things over: one worker thread runs the model, or talks to the model's process.
+
+    engine_factory: for tests; makes the engine from the parameters' values, on the worker thread.
+    """
+
+    def __init__(self, *, engine_factory: EngineFactory = load_configured_engine, **node_arguments: Any) -> None:
+        super().__init__("nav_vlm", **node_arguments)
+        parameters.declare(self)
+        self._engine_factory = engine_factory
+        self.guide: Guide | None = None
+        self.enabled = True
+        self.fault = ""
+        self.state = "unconfigured"
+        self._last: Instruction | None = None
+        self.worker = Worker()
+        self.desk = Desk(self._publish, self._start)
+        # One callback at a time for what must be quick; transitions may take long (loading) and have their own group.
+        self.group = MutuallyExclusiveCallbackGroup()
+        self.waiting_group = ReentrantCallbackGroup()
+        self._instructions = self.create_publisher(InstructionMsg, "instruction", qos.ANSWER)
+        self._texts = self.create_publisher(String, "instruction_text", qos.ANSWER)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        self.feed = CameraFeed(self, str(self._value("image_transport")), self.group)
+        self.create_subscription(Query, "query", self._on_query, qos.QUESTION, callback_group=self.group)
+        self.create_subscription(String, "query_text", self._on_query_text, qos.QUESTION, callback_group=self.group)
+        self.action = GuideAction(self, self.desk, self.submit, self._to_message)
+        self.offered = Services(self)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # the deadlines hold while simulated time stands still
+        self.create_timer(0.05, self.desk.expire, callback_group=self.group, clock=steady)
+        period = float(self._value("diagnostics_period"))
+        self.create_timer(period, self._publish_diagnostics, callback_group=self.group, clock=steady)
+        self._jumps = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True),
+            post_callback=self._on_time_jump,
+        )
+        if self._value("autostart"):
+            transitions = MutuallyExclusiveCallbackGroup()
+            self._autostart = self.create_timer(0.0, self._start_up, callback_group=transitions, clock=steady)
+
+    # questions
+
+    def submit(
+        self,
+        text: str,
+        query_id: str = "",
+        priority: int = 0,
+        listener: Listener = SILENT,
+        also_tell: Iterable[Answered] = (),
+    ) -> Ticket | None:
+        """Take in a question, from wherever it came; None if its id has been seen before."""
+        return self.desk.submit(
+            text,
+            query_id=query_id,
+            priority=priority,
+            deadline=self._deadline(),
+            preempt=self._value("busy_policy") == "preempt",
+            invalid=query_problem(text, int(self._value("max_query_length"))),
+            listener=listener,
+            also_tell=also_tell,
+        )
+
+    def now(self) -> float:
+        """Seconds by the node's clock: simulated time under use_sim_time."""
+        return float(self.get_clock().now().nanoseconds) * 1e-9
+
+    def publish_again(self) -> Instruction | None:
+        """Say the last spoken answer once more, under a new id and without steps; None if there is none."""
+        last = self._last
+        if last is None:
+            return None
+        again = repeated(last, self.now())
+        self._send(again)
+        return again
+
+    def _on_query(self, message: Query) -> None:
+        if self.submit(message.text, message.id, message.priority) is None:
+            self.get_logger().info(f"question {message.id!r} has come before and is not answered again")
+
+    def _on_query_text(self, message: String) -> None:
+        self.submit(message.data)
+
+    def _start(self, ticket: Ticket) -> None:
+        self.feed.wake()  # an older question may be waiting for an image
+        self.worker.submit(lambda: self._answer(ticket))
+
+    def _answer(self, ticket: Ticket) -> None:
+        """On the worker thread: one question to its Instruction."""
+        guide = self.guide
+        if ticket.done:
+            return
+        if guide is None:
+            ticket.refuse(Status.NOT_READY, "the model was unloaded")
+            return
+        try:
+            guide.options = parameters.guide_options(parameters.values_of(self))
+            left = ticket.deadline - time.monotonic()
+            timeout = min(float(self._value("image_timeout")), left - ENGINE_MARGIN)
+            found = self.feed.frame(guide.options.max_image_age, timeout, ticket.cancel)
+            if isinstance(found, Missing):
+                ticket.refuse(found.status, found.message)
+                return
+            ticket.finish(
+                guide.answer(
+                    found,
+                    ticket.query,
+                    query_id=ticket.query_id,
+                    priority=ticket.priority,
+                    now=self.now,
+                    started=ticket.received,
+                    timeout=ticket.deadline - time.monotonic() - ENGINE_MARGIN,
+                    listener=ticket.listener,
+                    cancel=ticket.cancel,
+                )
+            )
+        except Exception as error:  # the worker's border: whatever went wrong, the wearer is told
+            self.get_logger().error(f"question {ticket.query_id}: {traceback.format_exc()}")
+            ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
+
+    def _publish(self, instruction: Instruction) -> None:
+        if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE):
+            self._last = instruction
+        if instruction.status is Status.ERROR:
+            self.get_logger().error(f"question {instruction.query_id}: {instruction.message}")
+        self._send(instruction)
+
+    def _send(self, instruction: Instruction) -> None:
+        self._instructions.publish(self._to_message(instruction))
+        self._texts.publish(String(data=instruction.text))
+
+    def _to_message(self, instruction: Instruction) -> InstructionMsg:
+        return instruction_to_ros(instruction, self.feed.stamp_of(instruction.stamp))
+
+    def _deadline(self) -> float:
+        chosen = float(self._value("deadline"))
+        if chosen > 0:
+            return chosen
+        on_gpu = self.guide is not None and self.guide.engine.info.device.startswith("cuda")
+        return GPU_DEADLINE if on_gpu else CPU_DEADLINE
+
+    def _value(self, name: str) -> Value:
+        return self.get_parameter(name).value
+
+    def _on_time_jump(self, jump: Any) -> None:
+        self.get_logger().warning("the clock was set back or changed: earlier images are forgotten")
+        self.feed.clear()
+        if self.guide is not None:
+            self.guide.forget()
+
+    # lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model."""
+        return self._transition("configure", self._load, after="inactive", otherwise="unconfigured")
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Answer from now on."""
+        return self._transition("activate", self._open, after="active", otherwise="inactive")
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Keep the model, stop answering."""
+        self.desk.close(Status.NOT_READY, "the node was deactivated", answer_as=Status.CANCELED)
+        return self._transition("deactivate", self.feed.wake, after="inactive", otherwise="active")
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model."""
+        return self._transition("cleanup", self._unload, after="unconfigured", otherwise="inactive")
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Tell who still waits, and free the model."""
+        self.desk.close(Status.NOT_READY, "the node is shut down", answer_as=Status.CANCELED)
+        return self._transition("shutdown", self._unload, after="finalized", otherwise="finalized")
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where it can be tried again."""
+        return self._transition("error", self._unload, after="unconfigured", otherwise="finalized")
+
+    def _transition(
+        self, name: str, work: Callable[[], object], *, after: str, otherwise: str
+    ) -> TransitionCallbackReturn:
+        """Do `work`; a failure is logged with its cause, which rclpy would swallow."""
+        try:
+            work()
+        except UserError as error:
+            self.fault = f"{name} failed: {error}"
+            self.get_logger().error(self.fault)
+        except Exception as error:
+            self.fault = f"{name} failed: {type(error).__name__}: {error}"
+            self.get_logger().error(f"{self.fault}\n{traceback.format_exc()}")
+        else:
+            self.state, self.fault = after, ""
+            self.get_logger().info(f"{name}: done, the node is {after}")
+            return TransitionCallbackReturn.SUCCESS
+        self.state = otherwise
+        if otherwise != "active":
+            self.desk.close(Status.NOT_READY, self.fault)
+        return TransitionCallbackReturn.FAILURE
+
+    def _load(self) -> None:
+        self.desk.close(Status.NOT_READY, "the model is being loaded")
+        values = parameters.values_of(self)
+
+        def load() -> Guide:
+            engine = self._engine_factory(values)
+            warm_up(engine)
+            return Guide(engine, parameters.guide_options(values))
+
+        self.guide = self._wait(self.worker.submit(load))
+        info = self.guide.engine.info
+        self.desk.close(Status.NOT_READY, "the node is not active")
+        self.get_logger().info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
+
+    def _wait(self, future: Future[Guide]) -> Guide:
+        """`future`'s result; looks up now and then, so that Ctrl-C ends a long load."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(0.2):
+            if not self.context.ok() or self.worker.closed:
+                raise UserError("interrupted")
+        return future.result()
+
+    def _open(self) -> None:
+        if self.enabled:
+            self.desk.open()
+        else:
+            self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+
+    def enable(self, wanted: bool) -> str:
+        """Switch answering on or off; returns what is the case now."""
+        self.enabled = wanted
+        if not wanted:
+            self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+            self.feed.wake()
+        elif self.state == "active":
+            self._open()
+        return f"answering is {'on' if wanted else 'off'}; the node is {self.state}"
+
+    def _unload(self) -> None:
+        self.feed.wake()
+        guide, self.guide = self.guide, None
+        if guide is not None:
+            guide.engine.close()
+        self.desk.close(Status.NOT_READY, "the node is not configured")
+
+    def _start_up(self) -> None:
+        self._autostart.cancel()
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def stop(self, grace: float = 1.0) -> None:
+        """Before destroy_node, while the executor spins: every open question is answered, the model is freed."""
+        self.desk.close(Status.NOT_READY, "the node is shut down", answer_as=Status.CANCELED)
+        self.feed.wake()
+        end = time.monotonic() + grace
+        while self.action.active and time.monotonic() < end:
+            time.sleep(0.01)
+        self._unload()
+        if not self.worker.close(grace):
+            self.get_logger().warning("the model did not stop in time and is left behind")
+
+    # diagnostics
+
+    def _publish_diagnostics(self) -> None:
+        message = diagnostics.diagnostics_of(self.snapshot(), self.get_fully_qualified_name().lstrip("/"))
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def snapshot(self) -> diagnostics.Snapshot:
+        """How the node is now."""
+        guide, last, feed = self.guide, self._last, self.feed
+        return diagnostics.Snapshot(
+            state=self.state,
+            enabled=self.enabled,
+            fault=self.fault,
+            info=None if guide is None else guide.engine.info,
+            engine=None if guide is None else getattr(guide.engine, "status", None),
+            image_topic=feed.topic,
+            image_age=feed.age(),
+            image_rate=feed.rate,
+            image_count=feed.count,
+            image_publishers=feed.publishers,
+            image_problem=feed.problem,
+            camera_info=feed.has_camera_info,
+            max_image_age=float(self._value("max_image_age")),
+            busy=self.desk.busy,
+            counts=dict(self.desk.counts),
+            last_latency=math.nan if last is None else last.latency,
+        )
+
+
+def main() -> int:
+    """The executable `guide_node`."""
+    return main_of(lambda: [GuideNode()])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""Fixtures for tests that put nodes on a real ROS graph: each test has a domain of its own, and waits for events.
+
+`ros_domain` gives a ROS_DOMAIN_ID that no other test of this run uses at the same time, also under xdist; `ros` gives a
+`Graph`: a context, an executor that spins on its own thread, and helpers that wait until something is so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+T = TypeVar("T")
+DOMAINS = 101  # ids 0..101 work on every platform (the ports of higher ones meet Linux's ephemeral range)
+PATIENCE = 60.0  # seconds until a test that waits gives up; passing tests never come near it
+_counter = itertools.count()
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
+    """A domain of this test's own; child processes inherit it. 0, where a developer's ROS may be running, is left out."""
+    worker = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", "gw0"))) or 0)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = max(1, DOMAINS // workers)
+    domain = 1 + (worker * share + next(_counter) % share) % DOMAINS
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "ros_log"))
+    return domain
+
+
+class Graph:
+    """Nodes of one test on one context, spun by a thread."""
+
+    def __init__(self, domain: int, threads: int = 4) -> None:
+        import rclpy
+        from rclpy.context import Context
+        from rclpy.executors import MultiThreadedExecutor
+
+        self.domain = domain
+        self.context = Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.executor = MultiThreadedExecutor(num_threads=threads, context=self.context)
+        self._nodes: list[Any] = []
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._spin, name="graph", daemon=True)
+        self._thread.start()
+
+    def add(self, node: T) -> T:
+        """Spin `node` from now on, and destroy it at the end."""
+        self._nodes.append(node)
+        self.executor.add_node(node)
+        return node
+
+    def node(self, name: str, **arguments: Any) -> Any:
+        """A plain node on this graph."""
+        import rclpy
+
+        return self.add(rclpy.create_node(name, context=self.context, **arguments))
+
+    def collect(self, node: Any, message_type: Any, topic: str, qos: Any = 10) -> list[Any]:
+        """A list that grows with every message on `topic`; `until` wakes with it."""
+        received: list[Any] = []
+
+        def take(message: Any) -> None:
+            with self._changed:
+                received.append(message)
+                self._changed.notify_all()
+
+        node.create_subscription(message_type, topic, take, qos)
+        return received
+
+    def changed(self) -> None:
+        """Let `until` look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def until(self, condition: Callable[[], T], what: str = "", patience: float = PATIENCE) -> T:
+        """Wait until `condition()` is true and return what it gave; fails the test otherwise.
+
+        Woken by messages and by `changed`; graph events (discovery) have no callback and are looked at 50 times a second.
+        """
+        end = time.monotonic() + patience
+        with self._changed:
+            while not (result := condition()):
+                if time.monotonic() > end:
+                    pytest.fail(f"waited {patience:g} s for {what or condition}")
+                self._changed.wait(0.02)
+        return result
+
+    def result(self, future: Any, what: str = "", patience: float = PATIENCE) -> Any:
+        """The result of an rclpy future."""
+        future.add_done_callback(lambda _: self.changed())
+        self.until(future.done, what or "a future", patience)
+        return future.result()
+
+    def call(self, node: Any, service_type: Any, name: str, request: Any, patience: float = PATIENCE) -> Any:
+        """The response of a service."""
+        client = node.create_client(service_type, name)
+        self.until(client.service_is_ready, f"service {name}", patience)
+        response = self.result(client.call_async(request), f"the response of {name}", patience)
+        node.destroy_client(client)
+        return response
+
+    def close(self) -> None:
+        """Stop what has a `stop`, then everything."""
+        import rclpy
+
+        for node in self._nodes:
+            stop = getattr(node, "stop", None)
+            if stop is not None:
+                stop()
+        self.executor.shutdown(timeout_sec=5.0)
+        self._thread.join(5.0)
+        for node in self._nodes:
+            node.destroy_node()
+        rclpy.try_shutdown(context=self.context)
+
+    def _spin(self) -> None:
+        from rclpy.executors import ExternalShutdownException
+
+        try:
+            self.executor.spin()
+        except ExternalShutdownException:
+            pass
+
+
+@pytest.fixture
+def ros(ros_domain: int) -> Iterator[Graph]:
+    """A graph of this test's own."""
+    graph = Graph(ros_domain)
+    yield graph
+    graph.close()
