@@ -122,7 +122,7 @@ def read_keep(words: Words, step_length: float) -> Steps:
 
 
 def _lead(words: Words, step_length: float) -> tuple[float, int]:
-    """The direction that an adverb gives a verb of motion ("go straight", "go to your left"), and the index after it."""
+    """The direction an adverb gives a verb of motion ("go straight", "go to your left"), and the index after it."""
     bearing, end, index = NAN, 1, 1
     while index < len(words):
         distance = distance_at(words, index, step_length)

@@ -64,6 +64,12 @@ def _starts(tokens: Sequence[Token], joint: int) -> bool:
     return any(word in BE for word in words[1:ends])
 
 
+def _only_leads(word: str, after: str, index: int) -> bool:
+    if word in FILLERS:
+        return (word, after) != ("next", "to") and not (word == "there" and index == 0)
+    return word in ("let's", "be") and after in VERBS
+
+
 def _strip(words: list[str]) -> list[str]:
     """`words` without what only leads up to them: "please", "then", "you should", "start by"."""
     start = 0
@@ -78,13 +84,7 @@ def _strip(words: list[str]) -> list[str]:
             start += 1
         elif word in ("start", "begin", "try") and (after.endswith("ing") or after in ("to", "by")):
             start += 2 if after in ("to", "by") else 1
-        elif (
-            word in ("let's", "be")
-            and after in VERBS
-            or word in FILLERS
-            and not (word == "there" and start == 0)
-            and (word, after) != ("next", "to")
-        ):
+        elif _only_leads(word, after, start):
             start += 1
         else:
             break
