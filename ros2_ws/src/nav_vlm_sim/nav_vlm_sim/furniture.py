@@ -84,16 +84,22 @@ def _frame(rng: Rng, half: float, height: float) -> list[Part]:
     ]
 
 
-def door(rng: Rng, kind: str = "door", leaf_rgb: Vector | None = None) -> Item:
+def _leaf_colour(rng: Rng) -> Vector:
+    return wood(rng) if rng.random() < 0.5 else colour(rng, (0.15, 0.95), (0.1, 0.85))
+
+
+def door(rng: Rng, kind: str = "door") -> Item:
     """A closed door; "exit" has a lit sign above it, "toilet" a sign on it and beside it."""
     half, height = rng.uniform(0.4, 0.6), rng.uniform(1.95, 2.2)
-    rgb = leaf_rgb if leaf_rgb is not None else (wood(rng) if rng.random() < 0.5 else colour(rng, (0.15, 0.95), (0.1, 0.85)))
+    rgb = _leaf_colour(rng)
     side = rng.choice([-1, 1])
     parts = [Part("box", (0.02, 0, height / 2), (0.03, half, height / 2), rgb, material(rng, "flat", 0.4))]
     parts += _frame(rng, half, height)
-    parts.append(Part("box", (0.09, side * (half - 0.1), 1.02), (0.02, 0.06, 0.015), colour(rng, (0.6, 1), (0, 0.3)), "metal"))
+    handle = colour(rng, (0.6, 1), (0, 0.3))
+    parts.append(Part("box", (0.09, side * (half - 0.1), 1.02), (0.02, 0.06, 0.015), handle, "metal"))
     if rng.random() < 0.3:
-        parts.append(Part("box", (0.035, 0, height * 0.72), (0.025, half * 0.5, height * 0.15), colour(rng, (0.5, 1), (0, 0.3)), "metal"))
+        pane = colour(rng, (0.5, 1), (0, 0.3))
+        parts.append(Part("box", (0.035, 0, height * 0.72), (0.025, half * 0.5, height * 0.15), pane, "metal"))
     white = np.ones(3)
     if kind == "exit":
         parts.append(Part("box", (0.05, 0, height + 0.29), (0.03, 0.36, 0.15), white, "exit_"))
@@ -108,18 +114,22 @@ def door(rng: Rng, kind: str = "door", leaf_rgb: Vector | None = None) -> Item:
 def open_door(rng: Rng) -> Item:
     """An opening with its leaf swung into the room, and a stub of what lies behind it."""
     half, height, depth = rng.uniform(0.42, 0.6), rng.uniform(1.95, 2.2), rng.uniform(1.2, 2.5)
-    leaf = wood(rng) if rng.random() < 0.5 else colour(rng, (0.15, 0.95), (0.1, 0.85))
+    leaf = _leaf_colour(rng)
     beyond = colour(rng, (0.2, 0.95), (0, 0.4))
     side, angle = rng.choice([-1, 1]), rng.uniform(1.0, 1.75)
-    centre = (half * np.sin(angle), side * (half - half * np.cos(angle)))
+    x, y = half * np.sin(angle), side * (half - half * np.cos(angle))  # the leaf's middle
+    up, outer = height / 2, half + 0.3
     parts = [
         *_frame(rng, half, height),
-        Part("box", (centre[0] + 0.05, centre[1], height / 2), (0.02, half, height / 2), leaf, material(rng, "flat", 0.4), -side * angle),
-        Part("box", (-depth, 0, height / 2), (0.02, half + 0.3, height / 2), beyond, material(rng, "flat", 0.4)),
-        Part("box", (-depth / 2, half + 0.3, height / 2), (depth / 2, 0.02, height / 2), beyond * 0.85),
-        Part("box", (-depth / 2, -half - 0.3, height / 2), (depth / 2, 0.02, height / 2), beyond * 0.9),
-        Part("box", (-depth / 2, 0, -0.02), (depth / 2, half + 0.3, 0.02), colour(rng, (0.2, 0.8), (0, 0.4)), material(rng, "flat", 0.5)),
-        Part("box", (-depth / 2, 0, height + 0.02), (depth / 2, half + 0.3, 0.02), beyond),
+        Part("box", (x + 0.05, y, up), (0.02, half, up), leaf, material(rng, "flat", 0.4), -side * angle),
+        Part("box", (-depth, 0, up), (0.02, outer, up), beyond, material(rng, "flat", 0.4)),
+        Part("box", (-depth / 2, outer, up), (depth / 2, 0.02, up), beyond * 0.85),
+        Part("box", (-depth / 2, -outer, up), (depth / 2, 0.02, up), beyond * 0.9),
+    ]
+    floor = colour(rng, (0.2, 0.8), (0, 0.4))
+    parts += [
+        Part("box", (-depth / 2, 0, -0.02), (depth / 2, outer, 0.02), floor, material(rng, "flat", 0.5)),
+        Part("box", (-depth / 2, 0, height + 0.02), (depth / 2, outer, 0.02), beyond),
     ]
     return Item("open door", parts, rectangle(0.08, half + 0.1), height + 0.1)
 
@@ -138,20 +148,24 @@ def lift(rng: Rng) -> Item:
         Part("box", (0.03, half + 0.3, 1.15), (0.02, 0.06, 0.12), colour(rng, (0.5, 1), (0, 0.2)), "metal"),
         Part("box", (0.055, half + 0.3, 1.15), (0.01, 0.03, 0.03), colour(rng, (0.8, 1), (0.5, 1)), "glow"),
     ]
-    parts += [Part("box", (0.015, s * (half / 2 + 0.008), height / 2), (0.02, half / 2, height / 2), rgb, "metal") for s in (-1, 1)]
+    parts += [
+        Part("box", (0.015, s * (half / 2 + 0.008), height / 2), (0.02, half / 2, height / 2), rgb, "metal")
+        for s in (-1, 1)
+    ]
     return Item("lift", parts, rectangle(0.1, half + 0.35), height + 0.18)
 
 
 def stairs(rng: Rng) -> Item:
     """A flight that rises towards the wall behind it; the anchor is the middle of its foot."""
-    half, tread, rise, count = rng.uniform(0.55, 0.9), rng.uniform(0.24, 0.3), rng.uniform(0.14, 0.19), int(rng.integers(5, 10))
+    half, tread, rise = rng.uniform(0.55, 0.9), rng.uniform(0.24, 0.3), rng.uniform(0.14, 0.19)
+    count = int(rng.integers(5, 10))
     length = tread * count
     rgb, pattern, nosing = colour(rng, (0.3, 0.9), (0, 0.5)), material(rng, "flat", 0.5), rng.random() < 0.6
     other = rgb * rng.uniform(0.5, 1.2) if nosing else rgb
     parts = []
     for k in range(count):
-        top = rise * (k + 1)
-        parts.append(Part("box", (-tread * (k + 0.5), 0, top / 2), (tread / 2, half, top / 2), other if k % 2 else rgb, pattern))
+        top, tone = rise * (k + 1), other if k % 2 else rgb
+        parts.append(Part("box", (-tread * (k + 0.5), 0, top / 2), (tread / 2, half, top / 2), tone, pattern))
     if rng.random() < 0.6:
         rail, slope = colour(rng), rise * count / length
         for side in (-1, 1):
@@ -188,7 +202,11 @@ def table(rng: Rng) -> Item:
     rgb = wood(rng) if rng.random() < 0.6 else colour(rng)
     legs = rgb if rng.random() < 0.5 else colour(rng, (0.1, 0.9), (0, 0.3))
     parts = [Part("box", (0, 0, top), (a, b, 0.025), rgb, material(rng, "cube"))]
-    parts += [Part("box", (sx * (a - 0.05), sy * (b - 0.05), top / 2), (0.03, 0.03, top / 2), legs) for sx in (1, -1) for sy in (1, -1)]
+    parts += [
+        Part("box", (sx * (a - 0.05), sy * (b - 0.05), top / 2), (0.03, 0.03, top / 2), legs)
+        for sx in (1, -1)
+        for sy in (1, -1)
+    ]
     return Item("table", parts, rectangle(a, b), top)
 
 
@@ -200,7 +218,11 @@ def chair(rng: Rng) -> Item:
         Part("box", (0, 0, seat), (s, s, 0.03), rgb, pattern),
         Part("box", (-s + 0.02, 0, seat + back), (0.025, s, back), rgb, pattern),
     ]
-    parts += [Part("box", (sx * (s - 0.02), sy * (s - 0.02), seat / 2), (0.02, 0.02, seat / 2), rgb * 0.7) for sx in (1, -1) for sy in (1, -1)]
+    parts += [
+        Part("box", (sx * (s - 0.02), sy * (s - 0.02), seat / 2), (0.02, 0.02, seat / 2), rgb * 0.7)
+        for sx in (1, -1)
+        for sy in (1, -1)
+    ]
     return Item("chair", parts, rectangle(s, s), seat + 2 * back)
 
 

@@ -109,12 +109,13 @@ NAMES: dict[str, tuple[str, ...]] = {
 
 # Every third entry is held out.
 UNKNOWN_PLACES = (
-    "swimming pool", "fish tank", "printer", "spaceship", "coffee machine", "bakery", "fountain", "piano", "fire extinguisher",
-    "train platform", "library", "kitchen", "garden", "taxi", "ticket machine", "pharmacy", "reception", "vending machine",
-    "moon", "bus stop", "museum", "bank", "escalator", "car park", "school", "radio", "window", "fridge", "bicycle", "doctor",
-    "cash desk", "gate twelve", "lamp", "mirror", "post office", "clock", "bridge", "computer", "hotel", "parking meter",
-    "church", "tree", "bed", "shower", "ball", "telephone", "supermarket", "river", "camera", "book shelf", "laundry", "dog",
-    "meeting room", "wardrobe", "fireplace", "barber", "playground", "atrium", "cinema", "tram",
+    "swimming pool", "fish tank", "printer", "spaceship", "coffee machine", "bakery", "fountain", "piano",
+    "fire extinguisher", "train platform", "library", "kitchen", "garden", "taxi", "ticket machine", "pharmacy",
+    "reception", "vending machine", "moon", "bus stop", "museum", "bank", "escalator", "car park", "school",
+    "radio", "window", "fridge", "bicycle", "doctor", "cash desk", "gate twelve", "lamp", "mirror",
+    "post office", "clock", "bridge", "computer", "hotel", "parking meter", "church", "tree", "bed", "shower",
+    "ball", "telephone", "supermarket", "river", "camera", "book shelf", "laundry", "dog", "meeting room",
+    "wardrobe", "fireplace", "barber", "playground", "atrium", "cinema", "tram",
 )  # fmt: skip
 
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwz", "aeiou"
@@ -180,7 +181,9 @@ def describe_question(observation: Observation, rng: Rng, *, new_words: bool = F
     return Question(Kind.DESCRIBE, text, "", new_words, steps, steps)
 
 
-def ask(observation: Observation, rng: Rng, *, visible_share: float = 0.65, new_words: bool = False) -> Iterator[Question]:
+def ask(
+    observation: Observation, rng: Rng, *, visible_share: float = 0.65, new_words: bool = False
+) -> Iterator[Question]:
     """An endless mixture of questions that have one right answer in this picture.
 
     Of the questions about known things, `visible_share` are about something in view, where there is any;

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nav_vlm_node.instruction import Action, Step
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.instruction import Step
+from nav_vlm_node.score import step_from_json, step_to_json
 from nav_vlm_node.view import Camera, Rectifier, Rig, View, remap, view_map
 from nav_vlm_sim.scene import Pose, Scene, sample_viewpoint
 from nav_vlm_sim.truth import Observation, Seen, Target, observe
@@ -43,11 +45,24 @@ class Frame:
     observation: Observation
 
 
-def take_frame(world: World, scene: Scene, index: int, view: View) -> Frame:
-    """The `index`-th picture of a scene that `world` has loaded."""
-    pose, camera, rig = sample_viewpoint(scene, index)
-    render = world.render(pose, camera)
-    observation, items = observe(scene, pose, camera, rig, view, render)
+def take_frame(
+    world: World, scene: Scene, index: int, view: View, *, camera: Camera | None = None, rig: Rig | None = None
+) -> Frame:
+    """The `index`-th picture of a scene that `world` has loaded.
+
+    camera, rig: instead of the ones that the seed gives; the wearer stands at the same place, faces the same
+    way and sways by the same angles. Raises UserError for a camera that cannot be simulated.
+    """
+    pose, drawn_camera, drawn_rig = sample_viewpoint(scene, index)
+    if rig is not None:
+        pose = replace(
+            pose,
+            height=rig.camera_height + (pose.height - drawn_rig.camera_height),
+            pitch=rig.camera_pitch + (pose.pitch - drawn_rig.camera_pitch),
+        )
+    camera, rig = camera or drawn_camera, rig or drawn_rig
+    render = shoot(world, pose, camera, rig)
+    observation, _ = observe(scene, pose, camera, rig, view, render)
     pixels = view_map(camera, rig, view)
     middle = slice(CELL // 2, None, CELL)
     cells = _pixel_classes(scene, render, pixels)[middle, middle]
@@ -59,6 +74,30 @@ def take_frame(world: World, scene: Scene, index: int, view: View) -> Frame:
     )  # fmt: skip
 
 
+def shoot(world: World, pose: Pose, camera: Camera, rig: Rig) -> Render:
+    """What the camera delivers when it is worn like that, turned and mirrored as `rig` says.
+
+    pose: of the wearer; its pitch and height are the camera's. Raises UserError for a lens that cannot be simulated.
+    """
+    centred = abs(camera.cx - (camera.width - 1) / 2) < 1e-6 and abs(camera.cy - (camera.height - 1) / 2) < 1e-6
+    if any(camera.d) or not centred or abs(camera.fx / camera.fy - 1) > 1e-6:
+        raise UserError("the simulated camera has square pixels, a centred lens and no distortion; use Camera.from_fov")
+    quarters = rig.image_rotation // 90
+    upright = camera
+    if quarters % 2:
+        upright = replace(camera, width=camera.height, height=camera.width, cx=camera.cy, cy=camera.cx)
+    seen = world.render(replace(pose, yaw=pose.yaw + rig.camera_yaw), upright)
+    if not quarters and not rig.mirrored:
+        return seen
+    return Render(*(_delivered(a, rig) for a in (seen.rgb, seen.item, seen.shell, seen.depth)))
+
+
+def _delivered(upright: npt.NDArray[Any], rig: Rig) -> npt.NDArray[Any]:
+    """An upright picture [H, W, ...] the way a camera worn like that delivers it."""
+    shown = upright[:, ::-1] if rig.mirrored else upright
+    return np.ascontiguousarray(np.rot90(shown, rig.image_rotation // 90))
+
+
 def _pixel_classes(scene: Scene, render: Render, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     of_item = np.array([PIXEL_CLASSES.index(i.kind) for i in scene.items] + [0], np.uint8)
     of_shell = np.full(len(scene.shell) + 1, PIXEL_CLASSES.index("wall"), np.uint8)
@@ -67,29 +106,18 @@ def _pixel_classes(scene: Scene, render: Render, pixels: npt.NDArray[np.float32]
     return np.asarray(remap(classes, pixels, fill=0, nearest=True), np.uint8)
 
 
+def rounded(value: float) -> float:
+    """To a tenth of a millimetre or of a milliradian: what is kept on disk. NaN stays NaN."""
+    return round(float(value), 4)
+
+
+def rounded_step(step: Step) -> Step:
+    """The step with the numbers that are kept on disk."""
+    return Step(step.action, rounded(step.bearing), rounded(step.distance), step.landmark)
+
+
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 4)
-
-
-def step_to_json(step: Step) -> dict[str, Any]:
-    """The step with SI units in its key names; NaN becomes null."""
-    return {
-        "action": step.action.name,
-        "bearing_rad": _number(step.bearing),
-        "distance_m": _number(step.distance),
-        "landmark": step.landmark,
-    }
-
-
-def step_from_json(data: dict[str, Any]) -> Step:
-    """Reads what `step_to_json` wrote. Raises KeyError for an unknown action or a missing key."""
-    bearing, distance = data["bearing_rad"], data["distance_m"]
-    return Step(
-        Action[data["action"]],
-        math.nan if bearing is None else bearing,
-        math.nan if distance is None else distance,
-        data["landmark"],
-    )
+    return None if math.isnan(value) else rounded(value)
 
 
 def frame_to_json(frame: Frame) -> dict[str, Any]:
@@ -103,7 +131,9 @@ def frame_to_json(frame: Frame) -> dict[str, Any]:
         "camera": asdict(frame.camera),
         "rig": asdict(frame.rig),
         "seen": [
-            asdict(s) | {"bearing": _number(s.bearing), "distance": _number(s.distance)} for s in observation.seen if s.pixels
+            asdict(s) | {"bearing": _number(s.bearing), "distance": _number(s.distance)}
+            for s in observation.seen
+            if s.pixels
         ],
         "targets": [
             {
@@ -111,11 +141,11 @@ def frame_to_json(frame: Frame) -> dict[str, Any]:
                 "visible": t.visible,
                 "bearing_rad": _number(t.bearing),
                 "distance_m": _number(t.distance),
-                "hazards": [step_to_json(h) for h in t.hazards],
+                "hazards": [step_to_json(rounded_step(h)) for h in t.hazards],
             }
             for t in observation.targets.values()
         ],
-        "ahead": step_to_json(observation.ahead) if observation.ahead else None,
+        "ahead": step_to_json(rounded_step(observation.ahead)) if observation.ahead else None,
         "ahead_known": observation.ahead_known,
     }
 

@@ -25,7 +25,10 @@ ROOMS: dict[str, dict[str, tuple[float, float]]] = {
 HELD_OUT_ROOM = "lounge"  # never in the training split; it has columns, which the others lack
 ROOM_SHARE = {"room": 0.5, "corridor": 0.27, "hall": 0.23}
 
-WALL_WEIGHTS = {"door": 1.6, "open door": 1.2, "exit": 1.0, "toilet": 1.0, "lift": 1.2, "stairs": 1.3, "exit sign": 1.4, "picture": 0.8}
+WALL_WEIGHTS = {
+    "door": 1.6, "open door": 1.2, "exit": 1.0, "toilet": 1.0,
+    "lift": 1.2, "stairs": 1.3, "exit sign": 1.4, "picture": 0.8,
+}  # fmt: skip
 FLOOR_WEIGHTS = {"table": 1.0, "chair": 1.2, "sofa": 0.9, "box": 1.0, "plant": 1.0, "person": 1.1}
 MOST = {"door": 2, "open door": 2, "chair": 2, "box": 2, "person": 2, "picture": 3}  # others: one of a kind
 
@@ -135,18 +138,31 @@ def _make_on_wall(rng: Rng, kind: str) -> Item:
         return furniture.door(rng, kind)
     if kind == "exit sign":
         return furniture.exit_sign(rng, str(rng.choice(["left", "right", "ahead"], p=[0.4, 0.4, 0.2])))
-    return {"open door": furniture.open_door, "lift": furniture.lift, "stairs": furniture.stairs, "picture": furniture.picture}[
-        kind
-    ](rng)
+    return {
+        "open door": furniture.open_door,
+        "lift": furniture.lift,
+        "stairs": furniture.stairs,
+        "picture": furniture.picture,
+    }[kind](rng)
 
 
-def _hang(rng: Rng, spec: dict[str, tuple[float, float]], walls: list[_Wall], items: list[Item], height: float, wall_rgb: Vector) -> None:
+def _hang(
+    rng: Rng,
+    spec: dict[str, tuple[float, float]],
+    walls: list[_Wall],
+    items: list[Item],
+    height: float,
+    wall_rgb: Vector,
+) -> None:
     low, high = spec["wall"]
-    for kind in _counts(rng, WALL_WEIGHTS, int(rng.integers(low, high + 1))):
+    for kind in _counts(rng, WALL_WEIGHTS, int(rng.integers(int(low), int(high) + 1))):
         item = _make_on_wall(rng, kind)
         if item.height > height - 0.03:
             continue
-        width = max(float(np.abs(item.footprint[:, 1]).max(initial=0.0)), max(abs(p.position[1]) + p.size[1] for p in item.parts if p.position[0] > -0.2))
+        width = max(
+            float(np.abs(item.footprint[:, 1]).max(initial=0.0)),
+            max(abs(p.position[1]) + p.size[1] for p in item.parts if p.position[0] > -0.2),
+        )
         depth = float(-item.footprint[:, 0].min(initial=0.0)) if kind == "stairs" else 0.0
         for _ in range(12):
             wall = walls[rng.integers(4)]
@@ -204,17 +220,18 @@ def _place(rng: Rng, half: tuple[float, float], items: list[Item], item: Item, m
 
 def _furnish(rng: Rng, spec: dict[str, tuple[float, float]], half: tuple[float, float], items: list[Item]) -> None:
     low, high = spec["floor"]
-    for kind in _counts(rng, FLOOR_WEIGHTS, int(rng.integers(low, high + 1))):
+    for kind in _counts(rng, FLOOR_WEIGHTS, int(rng.integers(int(low), int(high) + 1))):
         _place(rng, half, items, furniture.ON_FLOOR[kind](rng))
 
 
-def _shell(rng: Rng, half: tuple[float, float], height: float, walls: list[_Wall], items: list[Item], wall_rgb: Vector) -> list[Part]:
+def _shell(
+    rng: Rng, half: tuple[float, float], height: float, walls: list[_Wall], items: list[Item], wall_rgb: Vector
+) -> list[Part]:
     """Floor, ceiling and walls in the room's frame; walls leave out the openings."""
-    w, l = half
     floor, ceiling = furniture.colour(rng, (0.25, 0.9), (0, 0.5)), furniture.colour(rng, (0.7, 1), (0, 0.12))
     parts = [
-        Part("box", (0, 0, -0.05), (w, l, 0.05), floor, furniture.material(rng, "flat", 0.8)),
-        Part("box", (0, 0, height + 0.05), (w, l, 0.05), ceiling, furniture.material(rng, "flat", 0.4)),
+        Part("box", (0, 0, -0.05), (*half, 0.05), floor, furniture.material(rng, "flat", 0.8)),
+        Part("box", (0, 0, height + 0.05), (*half, 0.05), ceiling, furniture.material(rng, "flat", 0.4)),
     ]
     pattern, skirting = furniture.material(rng, "flat", 0.6), furniture.colour(rng) if rng.random() < 0.5 else None
     for wall in walls:
@@ -230,18 +247,21 @@ def _shell(rng: Rng, half: tuple[float, float], height: float, walls: list[_Wall
             edges += [u - width, u + width]
             x, y = wall.point(u)
             lintel = (height - top) / 2
-            parts.append(Part("box", (x - c * 0.05, y - s * 0.05, top + lintel), (0.05, width, lintel), rgb, pattern, wall.yaw))
+            middle = (x - c * 0.05, y - s * 0.05, top + lintel)
+            parts.append(Part("box", middle, (0.05, width, lintel), rgb, pattern, wall.yaw))
         edges.append(wall.half)
         for a, b in zip(edges[::2], edges[1::2], strict=True):
             x, y = wall.point((a + b) / 2)
-            parts.append(Part("box", (x - c * 0.05, y - s * 0.05, height / 2), (0.05, (b - a) / 2, height / 2), rgb, pattern, wall.yaw))
+            middle, size = (x - c * 0.05, y - s * 0.05, height / 2), (0.05, (b - a) / 2, height / 2)
+            parts.append(Part("box", middle, size, rgb, pattern, wall.yaw))
             if skirting is not None:
-                parts.append(Part("box", (x + c * 0.005, y + s * 0.005, 0.05), (0.008, (b - a) / 2, 0.05), skirting, "", wall.yaw))
+                middle, size = (x + c * 0.005, y + s * 0.005, 0.05), (0.008, (b - a) / 2, 0.05)
+                parts.append(Part("box", middle, size, skirting, "", wall.yaw))
     return parts
 
 
 def _light(rng: Rng, scene: Scene) -> None:
-    w, l = scene.half
+    half_x, half_y = scene.half
     held_out = scene.family == "heldout"
     for _ in range(2):
         # The held-out family is lit from the side by warm, dim lamps; the others from near the ceiling.
@@ -249,7 +269,7 @@ def _light(rng: Rng, scene: Scene) -> None:
         tint = 1 + rng.normal(0, 0.08, 3) if not held_out else np.array([1.15, 0.95, 0.7]) * rng.uniform(0.8, 1.1)
         scene.lights.append(
             Light(
-                (rng.uniform(-w, w), rng.uniform(-l, l), z),
+                (rng.uniform(-half_x, half_x), rng.uniform(-half_y, half_y), z),
                 (rng.normal(0, 0.3), rng.normal(0, 0.3), -1.0),
                 tuple((rng.uniform(0.1, 0.7) * tint).clip(0, 1)),
                 rng.uniform(0, 4),
@@ -296,7 +316,11 @@ def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
     return pose, camera, rig
 
 
-RARITY = {"picture": 0.0, "column": 0.0, "chair": 0.8, "box": 0.8, "door": 0.8, "stairs": 1.5, "lift": 1.4, "exit": 1.3, "exit sign": 1.3}
+# How much a thing in view is worth when a place to look from is chosen; others: 1.
+RARITY = {
+    "picture": 0.0, "column": 0.0, "chair": 0.8, "box": 0.8, "door": 0.8,
+    "stairs": 1.5, "lift": 1.4, "exit": 1.3, "exit sign": 1.3,
+}  # fmt: skip
 
 
 def _interest(scene: Scene, x: float, y: float, yaw: float, half_fov: float) -> float:

@@ -77,7 +77,9 @@ def render_shards(plan: ShardPlan, processes: int | None = None) -> None:
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread per process
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes or os.cpu_count()) as pool:
-        bar = tqdm(total=plan.worlds * FRAMES_PER_SHARD, initial=(plan.worlds - len(jobs)) * FRAMES_PER_SHARD, unit="frame")
+        bar = tqdm(
+            total=plan.worlds * FRAMES_PER_SHARD, initial=(plan.worlds - len(jobs)) * FRAMES_PER_SHARD, unit="frame"
+        )
         for _ in pool.imap_unordered(_render_shard, jobs):
             bar.update(FRAMES_PER_SHARD)
         bar.close()

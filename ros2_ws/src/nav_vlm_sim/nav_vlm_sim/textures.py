@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
+Pattern = npt.NDArray[np.floating]  # [SIZE, SIZE], added to a nearly white surface
 Rng = np.random.Generator
 
 SIZE = 128  # pixels of a square surface pattern
@@ -19,60 +20,60 @@ def _grid() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return x, y
 
 
-def _smooth_noise(rng: Rng, rows: int, columns: int) -> npt.NDArray[np.float32]:
+def _smooth_noise(rng: Rng, rows: int, columns: int) -> Pattern:
     coarse = rng.normal(0, 1, (rows, columns)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _plain(rng: Rng) -> npt.NDArray[np.float64]:
+def _plain(rng: Rng) -> Pattern:
     return np.zeros((SIZE, SIZE))
 
 
-def _checker(rng: Rng) -> npt.NDArray[np.float64]:
+def _checker(rng: Rng) -> Pattern:
     x, y = _grid()
     return -60.0 * (((x // rng.integers(8, 32)) + (y // rng.integers(8, 32))) % 2) * rng.uniform(0.2, 1)
 
 
-def _stripes(rng: Rng) -> npt.NDArray[np.float64]:
+def _stripes(rng: Rng) -> Pattern:
     x, _ = _grid()
     return -70.0 * ((x % rng.integers(8, 40)) < rng.integers(1, 5)) * rng.uniform(0.3, 1)
 
 
-def _tiles(rng: Rng) -> npt.NDArray[np.float64]:
+def _tiles(rng: Rng) -> Pattern:
     x, y = _grid()
     return -70.0 * (((x % 32) < 2) | ((y % 32) < 2)) * rng.uniform(0.3, 1)
 
 
-def _clouds(rng: Rng) -> npt.NDArray[np.float64]:
+def _clouds(rng: Rng) -> Pattern:
     return 25.0 * _smooth_noise(rng, int(rng.integers(3, 12)), int(rng.integers(3, 12)))
 
 
-def _grain(rng: Rng) -> npt.NDArray[np.float64]:
+def _grain(rng: Rng) -> Pattern:
     return 22.0 * _smooth_noise(rng, int(rng.integers(2, 5)), int(rng.integers(20, 60)))
 
 
-def _bricks(rng: Rng) -> npt.NDArray[np.float64]:
+def _bricks(rng: Rng) -> Pattern:
     x, y = _grid()
     row = y // 16
     joint = (y % 16 < 2) | ((x + 16 * (row % 2)) % 32 < 2)
     return -60.0 * joint * rng.uniform(0.4, 1) + 10.0 * rng.normal(0, 1, (8, 1)).repeat(16, 0)
 
 
-def _terrazzo(rng: Rng) -> npt.NDArray[np.float64]:
+def _terrazzo(rng: Rng) -> Pattern:
     spots = np.zeros((SIZE, SIZE), np.float32)
     for x, y in rng.integers(0, SIZE, (int(rng.integers(40, 120)), 2)):
         cv2.circle(spots, (int(x), int(y)), int(rng.integers(1, 5)), float(rng.uniform(-70, 30)), -1)
     return np.asarray(spots, np.float64)
 
 
-def _weave(rng: Rng) -> npt.NDArray[np.float64]:
+def _weave(rng: Rng) -> Pattern:
     x, y = _grid()
     period = int(rng.integers(6, 16))
     return -45.0 * (((x + y) % period < period // 2) ^ ((x - y) % period < period // 2)) * rng.uniform(0.3, 1)
 
 
 # The held-out family is never drawn in training: it measures what new surfaces cost.
-FAMILIES: dict[str, tuple[Callable[[Rng], npt.NDArray[np.float64]], ...]] = {
+FAMILIES: dict[str, tuple[Callable[[Rng], Pattern], ...]] = {
     "train": (_plain, _checker, _stripes, _tiles, _clouds, _grain),
     "heldout": (_bricks, _terrazzo, _weave),
 }

@@ -78,7 +78,9 @@ class Observation:
     ahead_known: bool
 
 
-def observe(scene: Scene, pose: Pose, camera: Camera, rig: Rig, view: View, render: Render) -> tuple[Observation, npt.NDArray[np.int16]]:
+def observe(
+    scene: Scene, pose: Pose, camera: Camera, rig: Rig, view: View, render: Render
+) -> tuple[Observation, npt.NDArray[np.int16]]:
     """The truth of one render, and the item map [view.height, view.width] seen through the model's view."""
     items = remap(render.item, view_map(camera, rig, view), fill=NOTHING, nearest=True)
     seen = tuple(_look(scene, i, pose, view, items) for i in range(len(scene.items)))
@@ -164,7 +166,9 @@ def _enters_strip(corners: Vector, bearing: float) -> float:
     return float(inside.min()) if len(inside) else math.inf
 
 
-def _hazards(scene: Scene, seen: Iterable[Seen], pose: Pose, bearing: float, until: float, leave_out: int = -1) -> tuple[Step, ...]:
+def _hazards(
+    scene: Scene, seen: Iterable[Seen], pose: Pose, bearing: float, until: float, leave_out: int = -1
+) -> tuple[Step, ...]:
     """CAUTION steps for what stands within the corridor along `bearing`, up to `until` metres, nearest first."""
     found = []
     for s in seen:
@@ -289,10 +293,14 @@ def locate_steps(observation: Observation, name: str) -> tuple[Step, ...]:
 
 def describe_steps(observation: Observation, most: int = 4) -> tuple[Step, ...]:
     """The nearest things in view, nearest first; "door" gives way to the sort of door it is."""
-    named = [t for name, t in observation.targets.items() if t.visible and (name != "door" or _plain_door(observation, t))]
+    named = [
+        t for name, t in observation.targets.items() if t.visible and (name != "door" or _plain_door(observation, t))
+    ]
     named.sort(key=lambda t: t.distance)
     return tuple(Step(Action.LOCATE, t.bearing, t.distance, t.name) for t in named[:most])
 
 
 def _plain_door(observation: Observation, target: Target) -> bool:
-    return any(s.kind == "door" and s.distance == target.distance and s.bearing == target.bearing for s in observation.seen)
+    return any(
+        s.kind == "door" and s.distance == target.distance and s.bearing == target.bearing for s in observation.seen
+    )

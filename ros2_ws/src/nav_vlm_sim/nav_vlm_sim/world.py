@@ -10,16 +10,27 @@ import math
 import os
 from dataclasses import dataclass
 
-os.environ.setdefault("MUJOCO_GL", "egl")
-
-import mujoco
 import numpy as np
 import numpy.typing as npt
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Camera
 from nav_vlm_sim import textures
 from nav_vlm_sim.furniture import Part
 from nav_vlm_sim.scene import Pose, Scene
+
+NO_GRAPHICS = (
+    "MuJoCo cannot draw here ({}); install the Debian packages libegl1, libgl1 and libegl-mesa0 "
+    "(sudo apt-get install libegl1 libgl1 libegl-mesa0)"
+)
+
+os.environ.setdefault("MUJOCO_GL", "egl")  # off-screen; MuJoCo reads it when it is imported
+try:
+    import mujoco
+except ModuleNotFoundError as error:
+    raise UserError(f"the simulator needs MuJoCo ({error}); run make setup, or pip install mujoco") from None
+except (ImportError, AttributeError, OSError) as error:  # PyOpenGL fails in all these ways where libEGL is missing
+    raise UserError(NO_GRAPHICS.format(" ".join(str(error).split()))) from None
 
 POOL = {"box": 230, "cylinder": 4, "ellipsoid": 24, "capsule": 12}
 PATTERNS = 10  # of each sort ("flat" and "cube"), the number that furniture.material draws from
@@ -40,7 +51,10 @@ class Render:
 
 
 class World:
-    """A drawing machine for the scenes of one pattern set. Close it, or use it as a context manager."""
+    """A drawing machine for the scenes of one pattern set. Close it, or use it as a context manager.
+
+    Only the thread that made it may use it (OpenGL). Raises UserError where nothing can be drawn.
+    """
 
     def __init__(self, seed: int, family: str = "train") -> None:
         rng = np.random.default_rng([seed, 303, len(family)])
@@ -50,9 +64,12 @@ class World:
         mujoco.mj_forward(self.model, self.data)
         self._material = {"": -1} | {self.model.material(i).name: i for i in range(self.model.nmat)}
         self._free = {shape: [self.model.geom(f"{shape}{i}").id for i in range(n)] for shape, n in POOL.items()}
-        self._gl = mujoco.GLContext(MAX_SIDE, MAX_SIDE)
-        self._gl.make_current()
-        self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        try:
+            self._gl = mujoco.GLContext(MAX_SIDE, MAX_SIDE)
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(self.model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        except (ImportError, AttributeError, RuntimeError, mujoco.FatalError) as error:
+            raise UserError(NO_GRAPHICS.format(" ".join(str(error).split()))) from None
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR  # finer far away
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         self._scene = mujoco.MjvScene(self.model, maxgeom=400)
@@ -77,6 +94,7 @@ class World:
     def close(self) -> None:
         """Frees the graphics context."""
         if self._gl is not None:
+            self._gl.make_current()  # or the pictures of whichever world was drawn last would be freed
             self._context.free()
             self._gl.free()
             self._gl = None
@@ -92,8 +110,7 @@ class World:
             self._shell_of_geom[self._set(part, used, 0.0, 0.0, 0.0)] = index
         for index, item in enumerate(scene.items):
             for part in item.parts:
-                geom = self._set(part, used, item.x, item.y, item.yaw, f"exit_{item.arrow}")
-                self._item_of_geom[geom] = index
+                self._item_of_geom[self._set(part, used, item.x, item.y, item.yaw)] = index
         for i, light in enumerate(scene.lights):
             self.data.light_xpos[i] = light.position
             self.data.light_xdir[i] = np.array(light.direction) / np.linalg.norm(light.direction)
@@ -103,7 +120,7 @@ class World:
         m.vis.headlight.diffuse[:] = scene.headlight
         m.vis.headlight.specular[:] = 0
 
-    def _set(self, part: Part, used: dict[str, int], x: float, y: float, yaw: float, _arrow: str = "") -> int:
+    def _set(self, part: Part, used: dict[str, int], x: float, y: float, yaw: float) -> int:
         geom = self._free[part.shape][used[part.shape]]
         used[part.shape] += 1
         m, d = self.model, self.data
@@ -147,7 +164,10 @@ class World:
         flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = 0
         geom = self._geom_of_color(ids[::-1])
         return Render(
-            np.ascontiguousarray(rgb[::-1]), self._item_of_geom[geom], self._shell_of_geom[geom], self._metres(depth[::-1])
+            np.ascontiguousarray(rgb[::-1]),
+            self._item_of_geom[geom],
+            self._shell_of_geom[geom],
+            self._metres(depth[::-1]),
         )
 
     def _geom_of_color(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
@@ -183,12 +203,16 @@ def _model_xml(rng: np.random.Generator, family: str) -> tuple[str, dict[str, by
         for i in range(PATTERNS):
             file = f"{sort}{i}.png"
             assets[file] = textures.png(textures.surface(rng, family))
-            repeat = f'texuniform="true" texrepeat="{rng.uniform(0.3, 2):.2f} {rng.uniform(0.3, 2):.2f}"' if sort == "flat" else ""
+            repeat = ""
+            if sort == "flat":
+                repeat = f'texuniform="true" texrepeat="{rng.uniform(0.3, 2):.2f} {rng.uniform(0.3, 2):.2f}"'
+            gloss = f'specular="{rng.uniform(0, 0.4):.2f}" shininess=".3"'
             lines.append(
                 f'<texture name="{sort}{i}" type="{mapping}" file="{file}"/>'
-                f'<material name="{sort}:{i}" texture="{sort}{i}" {repeat} specular="{rng.uniform(0, 0.4):.2f}" shininess=".3"/>'
+                f'<material name="{sort}:{i}" texture="{sort}{i}" {repeat} {gloss}/>'
             )
-    signs = {f"exit_{a}": textures.exit_sign(rng, a) for a in ("", "left", "right", "ahead")} | {"toilet": textures.toilet_sign(rng)}
+    signs = {f"exit_{arrow}": textures.exit_sign(rng, arrow) for arrow in ("", "left", "right", "ahead")}
+    signs["toilet"] = textures.toilet_sign(rng)
     for name, picture in signs.items():
         assets[f"{name}.png"] = textures.png(picture)
         lines.append(
@@ -203,7 +227,8 @@ def _model_xml(rng: np.random.Generator, family: str) -> tuple[str, dict[str, by
     xml = f"""<mujoco><visual><global offwidth="{MAX_SIDE}" offheight="{MAX_SIDE}"/>
     <quality shadowsize="0" offsamples="0"/><map znear="0.01" zfar="10"/></visual>
     <statistic extent="4" center="0 0 1"/>
-    <asset>{"".join(lines)}<material name="metal" specular=".9" shininess=".8"/><material name="glow" emission="1"/></asset>
+    <asset>{"".join(lines)}
+    <material name="metal" specular=".9" shininess=".8"/><material name="glow" emission="1"/></asset>
     <worldbody><light name="l0" castshadow="false" cutoff="90"/><light name="l1" castshadow="false" cutoff="90"/>
     {geoms}<camera name="camera" pos="0 0 1.5"/>
     <geom name="background" type="box" size=".001 .001 .001" pos="0 0 -100" group="5"/></worldbody></mujoco>"""
