@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.replies import BLURRED, COVERED, TOO_BRIGHT, TOO_DARK
 from nav_vlm_node.view import Camera
 
 Image = npt.NDArray[np.uint8]
@@ -171,13 +172,13 @@ def quality_problem(image: Image, limits: QualityLimits) -> str | None:
     gray = _small_gray(image)
     low, high = np.percentile(gray, (1, 99))
     if high < limits.darkness:
-        return "The view is too dark, or the camera is covered."
+        return TOO_DARK
     if limits.brightness and low > limits.brightness:
-        return "The view is too bright."
+        return TOO_BRIGHT
     if gray.std() < limits.contrast:
-        return "The camera seems to be covered."
+        return COVERED
     if sharpness_of(gray) < limits.sharpness:
-        return "The view is blurred. Please hold still for a moment."
+        return BLURRED
     return None
 
 

@@ -21,7 +21,7 @@ from nav_vlm_node.frames import Frame, Image, QualityLimits, quality_problem
 from nav_vlm_node.guard import Limits
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, complete_clauses, parse, render
-from nav_vlm_node.spoken import LONG_QUESTION, NO_QUESTION, SPOKEN, TOO_LATE
+from nav_vlm_node.replies import LONG_QUESTION, NO_QUESTION, SPOKEN, TOO_LATE, say
 from nav_vlm_node.view import Camera, Rectifier, Rig, View
 from nav_vlm_node.vlm.confidence import confidence as confidence_of
 from nav_vlm_node.vlm.protocol import (
@@ -83,6 +83,7 @@ class _Answer:
     started: float  # time.monotonic()
     frame: Frame | None
     now: Callable[[], float] | None
+    language: str
     model: str = ""
     adapter: str = ""
     text: str = ""
@@ -106,7 +107,7 @@ class _Answer:
             query_id=self.query_id,
             query=self.query,
             status=status,
-            text=text or SPOKEN[status],
+            text=say(text or SPOKEN[status], self.language),
             steps=steps,
             confidence=confidence,
             priority=self.priority,
@@ -189,7 +190,8 @@ class Guide:
         started: time.monotonic() when the question arrived. timeout: seconds from now that the engine may take.
         cancel: looked at before each token.
         """
-        answer = _Answer(query, query_id, priority, time.monotonic() if started is None else started, frame, now)
+        began = time.monotonic() if started is None else started
+        answer = _Answer(query, query_id, priority, began, frame, now, self.options.style.language)
         problem = query_problem(query, self.options.max_query_length)
         if problem is not None:
             spoken, why = problem
@@ -305,7 +307,9 @@ class Guide:
         cautions = tuple(step for step in steps if step.action is Action.CAUTION)
         if guard.implausibility(cautions, self.options.limits.farthest) is not None:
             cautions = ()
-        text = f"{render(cautions, self.options.style)} {SPOKEN[Status.UNSURE]}".strip()
+        text = (
+            f"{render(cautions, self.options.style)} {say(SPOKEN[Status.UNSURE], self.options.style.language)}".strip()
+        )
         message = f"{why}; the model wrote {answer.text[:200]!r}"
         return answer.instruction(Status.UNSURE, text, steps=cautions, confidence=confidence, message=message)
 

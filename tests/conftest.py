@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import threading
@@ -24,7 +25,7 @@ _counter = itertools.count()
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
-    """A domain of this test's own; child processes inherit it. 0, where a developer's ROS may be running, is left out."""
+    """A domain of this test's own, which child processes inherit; never 0, where a developer's ROS may be running."""
     worker = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", "gw0"))) or 0)
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     share = max(1, DOMAINS // workers)
@@ -52,7 +53,7 @@ class Graph:
         self._thread = threading.Thread(target=self._spin, name="graph", daemon=True)
         self._thread.start()
 
-    def add(self, node: T) -> T:
+    def add(self, node: Any) -> Any:
         """Spin `node` from now on, and destroy it at the end."""
         self._nodes.append(node)
         self.executor.add_node(node)
@@ -84,7 +85,7 @@ class Graph:
     def until(self, condition: Callable[[], T], what: str = "", patience: float = PATIENCE) -> T:
         """Wait until `condition()` is true and return what it gave; fails the test otherwise.
 
-        Woken by messages and by `changed`; graph events (discovery) have no callback and are looked at 50 times a second.
+        Woken by messages and by `changed`; discovery has no callback and is looked at 50 times a second.
         """
         end = time.monotonic() + patience
         with self._changed:
@@ -120,15 +121,13 @@ class Graph:
         self._thread.join(5.0)
         for node in self._nodes:
             node.destroy_node()
-        rclpy.try_shutdown(context=self.context)
+        rclpy.shutdown(context=self.context)
 
     def _spin(self) -> None:
         from rclpy.executors import ExternalShutdownException
 
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self.executor.spin()
-        except ExternalShutdownException:
-            pass
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from rclpy.task import Future
 T = TypeVar("T")
 
 
-def awaitable(node: Node, future: ThreadFuture[T]) -> Future[ThreadFuture[T]]:
+def awaitable(node: Node, future: ThreadFuture[T]) -> Future:
     """An rclpy future that is done when `future` is, with `future` as its result; wakes the node's executor."""
-    waiting: Future[ThreadFuture[T]] = Future()
+    waiting = Future()
 
     def done(finished: ThreadFuture[T]) -> None:
         waiting.set_result(finished)

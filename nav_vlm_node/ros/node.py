@@ -13,9 +13,10 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined]  # Humble: only here
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from std_msgs.msg import String
 
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
@@ -23,6 +24,7 @@ from nav_vlm_msgs.msg import Query
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.guide import SILENT, Guide, Listener, query_problem
 from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.replies import say
 from nav_vlm_node.ros import diagnostics, parameters, qos
 from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
 from nav_vlm_node.ros.conversions import instruction_to_ros
@@ -59,6 +61,7 @@ class GuideNode(LifecycleNode):
 
     def __init__(self, *, engine_factory: EngineFactory = load_configured_engine, **node_arguments: Any) -> None:
         super().__init__("nav_vlm", **node_arguments)
+        self.log: Any = Node.get_logger(self)
         parameters.declare(self)
         self._engine_factory = engine_factory
         self.guide: Guide | None = None
@@ -128,7 +131,7 @@ class GuideNode(LifecycleNode):
 
     def _on_query(self, message: Query) -> None:
         if self.submit(message.text, message.id, message.priority) is None:
-            self.get_logger().info(f"question {message.id!r} has come before and is not answered again")
+            self.log.info(f"question {message.id!r} has come before and is not answered again")
 
     def _on_query_text(self, message: String) -> None:
         self.submit(message.data)
@@ -167,22 +170,25 @@ class GuideNode(LifecycleNode):
                 )
             )
         except Exception as error:  # the worker's border: whatever went wrong, the wearer is told
-            self.get_logger().error(f"question {ticket.query_id}: {traceback.format_exc()}")
+            self.log.error(f"question {ticket.query_id}: {traceback.format_exc()}")
             ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
 
     def _publish(self, instruction: Instruction) -> None:
         if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE):
             self._last = instruction
         if instruction.status is Status.ERROR:
-            self.get_logger().error(f"question {instruction.query_id}: {instruction.message}")
+            self.log.error(f"question {instruction.query_id}: {instruction.message}")
         self._send(instruction)
 
     def _send(self, instruction: Instruction) -> None:
-        self._instructions.publish(self._to_message(instruction))
-        self._texts.publish(String(data=instruction.text))
+        message = self._to_message(instruction)
+        self._instructions.publish(message)
+        self._texts.publish(String(data=message.text))
 
     def _to_message(self, instruction: Instruction) -> InstructionMsg:
-        return instruction_to_ros(instruction, self.feed.stamp_of(instruction.stamp))
+        message = instruction_to_ros(instruction, self.feed.stamp_of(instruction.stamp))
+        message.text = say(message.text, str(self._value("language")))
+        return message
 
     def _deadline(self) -> float:
         chosen = float(self._value("deadline"))
@@ -195,7 +201,7 @@ class GuideNode(LifecycleNode):
         return self.get_parameter(name).value
 
     def _on_time_jump(self, jump: Any) -> None:
-        self.get_logger().warning("the clock was set back or changed: earlier images are forgotten")
+        self.log.warning("the clock was set back or changed: earlier images are forgotten")
         self.feed.clear()
         if self.guide is not None:
             self.guide.forget()
@@ -236,13 +242,13 @@ class GuideNode(LifecycleNode):
             work()
         except UserError as error:
             self.fault = f"{name} failed: {error}"
-            self.get_logger().error(self.fault)
+            self.log.error(self.fault)
         except Exception as error:
             self.fault = f"{name} failed: {type(error).__name__}: {error}"
-            self.get_logger().error(f"{self.fault}\n{traceback.format_exc()}")
+            self.log.error(f"{self.fault}\n{traceback.format_exc()}")
         else:
             self.state, self.fault = after, ""
-            self.get_logger().info(f"{name}: done, the node is {after}")
+            self.log.info(f"{name}: done, the node is {after}")
             return TransitionCallbackReturn.SUCCESS
         self.state = otherwise
         if otherwise != "active":
@@ -261,7 +267,7 @@ class GuideNode(LifecycleNode):
         self.guide = self._wait(self.worker.submit(load))
         info = self.guide.engine.info
         self.desk.close(Status.NOT_READY, "the node is not active")
-        self.get_logger().info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
+        self.log.info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
 
     def _wait(self, future: Future[Guide]) -> Guide:
         """`future`'s result; looks up now and then, so that Ctrl-C ends a long load."""
@@ -297,8 +303,8 @@ class GuideNode(LifecycleNode):
 
     def _start_up(self) -> None:
         self._autostart.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        if LifecycleNode.trigger_configure(self) == TransitionCallbackReturn.SUCCESS:
+            LifecycleNode.trigger_activate(self)
 
     def stop(self, grace: float = 1.0) -> None:
         """Before destroy_node, while the executor spins: every open question is answered, the model is freed."""
@@ -309,7 +315,7 @@ class GuideNode(LifecycleNode):
             time.sleep(0.01)
         self._unload()
         if not self.worker.close(grace):
-            self.get_logger().warning("the model did not stop in time and is left behind")
+            self.log.warning("the model did not stop in time and is left behind")
 
     # diagnostics
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from nav_vlm_node.frames import QualityLimits
 from nav_vlm_node.guide import GuideOptions
 from nav_vlm_node.language import Style
+from nav_vlm_node.replies import TRANSLATIONS
 from nav_vlm_node.view import Rig
 
 Value: TypeAlias = "bool | int | float | str"
@@ -47,8 +48,7 @@ class Spec:
             return f"{self.name} must be of type {self.type_name}, not {type(value).__name__} ({value!r})"
         if self.choices and value not in self.choices:
             return f"{self.name} is {value!r}: use one of {self.allowed}"
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if is_number and not self._low <= value <= self._high:  # false for NaN
+        if isinstance(value, (int, float)) and not self._low <= value <= self._high:  # also for NaN
             return f"{self.name} is {value}: use {self.allowed}"
         return None
 
@@ -260,7 +260,9 @@ PARAMETERS: tuple[Spec, ...] = (
         high=1.5,
         description="length of the wearer's step, for distances: steps",
     ),
-    Spec(name="language", default=_STYLE.language, choices=("en",), description="language of what is spoken"),
+    Spec(
+        name="language", default=_STYLE.language, choices=tuple(TRANSLATIONS), description="language of what is spoken"
+    ),
     # housekeeping
     Spec(
         name="diagnostics_period",

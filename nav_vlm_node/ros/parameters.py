@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.frames import QualityLimits
@@ -45,8 +45,8 @@ def guide_options(values: Mapping[str, Value]) -> GuideOptions:
         ),
         hfov=float(v["camera_hfov"]),
         style=Style(
-            bearings=str(v["bearings"]),
-            distances=str(v["distances"]),
+            bearings=cast(Any, v["bearings"]),  # checked by Style itself
+            distances=cast(Any, v["distances"]),
             step_length=float(v["step_length"]),
             language=str(v["language"]),
         ),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from nav_vlm_node.guide import SILENT, Listener, refusal
 from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.replies import DEADLINE
 
 URGENT = 1  # nav_vlm_msgs/Query.PRIORITY_URGENT
 IDS_REMEMBERED = 4096
@@ -179,7 +180,7 @@ class Desk:
                 ticket.refuse(
                     Status.ERROR,
                     f"not answered within the deadline of {seconds:g} s",
-                    "The answer took too long. Please ask again.",
+                    DEADLINE,
                 )
 
     def _count(self, instruction: Instruction) -> None:

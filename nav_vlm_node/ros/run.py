@@ -13,6 +13,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import try_shutdown
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros.middleware import allow_large_images
@@ -21,7 +22,7 @@ THREADS = 4  # quick callbacks, transitions that load, set_adapter, and one spar
 
 
 def run_nodes(
-    make: Callable[[], Sequence[Node]], arguments: Sequence[str] | None = None, *, ended: threading.Event | None = None
+    make: Callable[[], Sequence[Node]], arguments: list[str] | None = None, *, ended: threading.Event | None = None
 ) -> int:
     """Initialise rclpy, make the nodes, spin them until a signal (or `ended`); returns the exit status.
 
@@ -44,7 +45,7 @@ def run_nodes(
             raise UserError(f"parameter: {' '.join(str(error).split())}") from error
         spin_until(nodes, stop)
     finally:
-        rclpy.try_shutdown()
+        try_shutdown()
     return 0
 
 

@@ -11,8 +11,8 @@ from std_srvs.srv import SetBool, Trigger
 from nav_vlm_msgs.srv import ListAdapters, SetAdapter
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Instruction
+from nav_vlm_node.replies import NOTHING_TO_REPEAT
 from nav_vlm_node.ros.futures import awaitable
-from nav_vlm_node.spoken import NOTHING_TO_REPEAT
 from nav_vlm_node.vlm.protocol import EngineError
 
 if TYPE_CHECKING:
