@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from nav_vlm_node import guard
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.frames import Frame, Image, QualityLimits, quality_problem
@@ -166,6 +168,17 @@ class Guide:
         self.options = options
         self._rectifiers: dict[tuple[Camera, Rig, View], Rectifier] = {}
         self._encodings: deque[tuple[Frame, GuideOptions, VisualTokens]] = deque(maxlen=ENCODINGS_KEPT)
+
+    def warm_up(self) -> None:
+        """Go once through everything that loads or compiles lazily, so that the wearer's first question does not wait.
+
+        Raises UserError or EngineError where the engine does not work.
+        """
+        noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+        quality_problem(noise, self.options.quality)
+        visual = self.engine.encode(self._rectified(Frame(noise)))
+        for token in self.engine.stream(visual, "Where is the door?", max_new_tokens=2):
+            complete_clauses(token.text)
 
     def forget(self) -> None:
         """Drop what is kept of earlier frames: time has jumped, or the engine is another."""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import threading
@@ -42,21 +41,18 @@ class Graph:
     def __init__(self, domain: int, threads: int = 4) -> None:
         import rclpy
         from rclpy.context import Context
-        from rclpy.executors import MultiThreadedExecutor
+
+        from nav_vlm_node.ros.run import Spinner
 
         self.domain = domain
         self.context = Context()
         rclpy.init(context=self.context, domain_id=domain)
-        self.executor = MultiThreadedExecutor(num_threads=threads, context=self.context)
-        self._nodes: list[Any] = []
+        self._spinner = Spinner(self.context, threads)
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._spin, name="graph", daemon=True)
-        self._thread.start()
 
     def add(self, node: Any) -> Any:
         """Spin `node` from now on, and destroy it at the end."""
-        self._nodes.append(node)
-        self.executor.add_node(node)
+        self._spinner.add(node)
         return node
 
     def node(self, name: str, **arguments: Any) -> Any:
@@ -113,21 +109,8 @@ class Graph:
         """Stop what has a `stop`, then everything."""
         import rclpy
 
-        for node in self._nodes:
-            stop = getattr(node, "stop", None)
-            if stop is not None:
-                stop()
-        self.executor.shutdown(timeout_sec=5.0)
-        self._thread.join(5.0)
-        for node in self._nodes:
-            node.destroy_node()
+        self._spinner.close()
         rclpy.shutdown(context=self.context)
-
-    def _spin(self) -> None:
-        from rclpy.executors import ExternalShutdownException
-
-        with contextlib.suppress(ExternalShutdownException):
-            self.executor.spin()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from nav_vlm_node.replies import say
 from nav_vlm_node.ros import diagnostics, parameters, qos
 from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
 from nav_vlm_node.ros.conversions import instruction_to_ros
-from nav_vlm_node.ros.engines import load_configured_engine, warm_up
+from nav_vlm_node.ros.engines import load_configured_engine
 from nav_vlm_node.ros.guide_action import GuideAction
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
@@ -260,9 +260,13 @@ class GuideNode(LifecycleNode):
         values = parameters.values_of(self)
 
         def load() -> Guide:
-            engine = self._engine_factory(values)
-            warm_up(engine)
-            return Guide(engine, parameters.guide_options(values))
+            guide = Guide(self._engine_factory(values), parameters.guide_options(values))
+            try:
+                guide.warm_up()
+            except BaseException:
+                guide.engine.close()
+                raise
+            return guide
 
         self.guide = self._wait(self.worker.submit(load))
         info = self.guide.engine.info
