@@ -1,0 +1,102 @@
+"""The command `nav-vlm` itself: errors in one line, exit statuses; and its doctor."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from nav_vlm_node import cli, paths
+from nav_vlm_node.cli import doctor
+from nav_vlm_node.errors import UserError
+
+
+def test_user_errors_are_one_line_and_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(args: argparse.Namespace) -> int:
+        raise UserError("no such thing: name another")
+
+    monkeypatch.setattr(doctor, "run", fail)
+    assert cli.main(["doctor"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "nav-vlm: error: no such thing: name another\n")
+
+
+@pytest.mark.parametrize("words", [["no-such-command"], ["doctor", "--no-such-option"]])
+def test_bad_arguments_are_one_line_and_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("nav-vlm: error: ") and err.count("\n") == 1 and "--help" in err
+
+
+def test_interrupt_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(args: argparse.Namespace) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "run", interrupted)
+    assert cli.main(["doctor"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_only_the_chosen_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(cli.importlib, "import_module", lambda name: imported.append(name) or doctor)
+    cli.parse_arguments(["doctor", "--json"])
+    assert imported == ["nav_vlm_node.cli.doctor"]
+
+
+def finding(*, ok: bool, needed_for: str = "answers") -> doctor.Finding:
+    return doctor.Finding(name="thing", ok=ok, detail="seen", needed_for=needed_for, remedy="" if ok else "install it")
+
+
+@pytest.mark.parametrize(
+    ("findings", "status"),
+    [([finding(ok=True)], 0), ([finding(ok=False, needed_for="training")], 0), ([finding(ok=True), finding(ok=False)], 1)],
+)
+def test_doctor_fails_only_for_what_answers_need(
+    findings: list[doctor.Finding], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: findings)
+    assert cli.main(["doctor"]) == status
+    assert ("install it" in capsys.readouterr().out) == any(not each.ok for each in findings)
+    assert cli.main(["doctor", "--json"]) == status
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"] == (status == 0)
+    assert len(report["findings"]) == len(findings)
+
+
+def test_probe_reports_what_crashes() -> None:
+    assert doctor.probe("print('first'); print('last')") == (True, "last")
+    ok, said = doctor.probe("import no_such_module")
+    assert not ok and "no_such_module" in said
+    assert doctor.probe("import os; os.abort()") == (False, "crashes (signal 6)")
+
+
+def test_doctor_names_a_damaged_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(paths.ENVIRONMENT, str(tmp_path))
+    found = doctor.embedded_model()
+    assert not found.ok and str(tmp_path) in found.detail and found.remedy
+    (tmp_path / "models" / "embedded").mkdir(parents=True)
+    found = doctor.embedded_model()
+    assert not found.ok and "config.json" in found.detail
+
+
+def test_share_is_found_and_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(paths.ENVIRONMENT, raising=False)
+    assert (paths.share() / "package.xml").is_file()
+    monkeypatch.setenv(paths.ENVIRONMENT, str(tmp_path))
+    assert paths.config() == tmp_path / "config"
+    monkeypatch.setenv(paths.ENVIRONMENT, str(tmp_path / "absent"))
+    with pytest.raises(UserError, match="absent"):
+        paths.share()
+
+
+def test_share_of_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    share = tmp_path / "share" / "nav_vlm"
+    share.mkdir(parents=True)
+    (share / "package.xml").write_text("<package/>")
+    module = tmp_path / "lib" / "python3.11" / "site-packages" / "nav_vlm_node" / "paths.py"
+    monkeypatch.delenv(paths.ENVIRONMENT, raising=False)
+    monkeypatch.setattr(paths, "__file__", str(module))
+    assert paths.share() == share

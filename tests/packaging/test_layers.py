@@ -1,0 +1,101 @@
+"""Who may import whom. Inner to outer: what an answer is, what it says, how pictures become one, ROS and commands."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path
+    for folder in ("nav_vlm_node", "training/nav_vlm_training", "ros2_ws/src/nav_vlm_sim/nav_vlm_sim")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+# Module of nav_vlm_node (or its first part) -> layer. A module may import its own layer and lower ones.
+LAYERS = {
+    "errors": 0,
+    "instruction": 0,
+    "view": 0,
+    "paths": 0,
+    "language": 1,
+    "score": 1,
+    "spoken": 1,
+    "frames": 2,
+    "vlm": 2,
+    "guard": 3,
+    "guide": 3,
+    "replies": 3,
+    "cli": 4,
+    "ros": 4,
+}
+ROS = {"rclpy", "nav_vlm_msgs", "launch", "launch_ros", "cv_bridge", "ament_index_python"}
+HEAVY = {"torch", "transformers", "peft"}  # imported when a model is loaded, not before
+
+
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, int]]:
+    """The modules that a file imports, with the line; top_only: those imported when the file is."""
+    tree = parsed(path)
+    nodes: list[ast.AST] = list(tree.body) if top_only else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: imports here are absolute"
+            module = node.module or ""
+            yield module, node.lineno
+            yield from ((f"{module}.{alias.name}", node.lineno) for alias in node.names)
+
+
+def part_of(module: str) -> str | None:
+    """The part of nav_vlm_node that a module belongs to: "vlm" for "nav_vlm_node.vlm.blip2"."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "nav_vlm_node" and len(parts) > 1 else None
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_inner_layers_do_not_import_outer_ones(path: Path) -> None:
+    part = part_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    if part is None or part == "__init__":
+        return
+    assert part in LAYERS, f"{relative(path)}: say in LAYERS which layer nav_vlm_node.{part} is in"
+    for module, line in imports(path):
+        other = part_of(module)
+        if other in LAYERS:
+            assert LAYERS[other] <= LAYERS[part], f"{relative(path)}:{line}: {part} imports the outer {module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=relative)
+def test_only_the_ros_package_imports_ros(path: Path) -> None:
+    if "ros" in path.relative_to(ROOT).parts[:-1] or relative(path).startswith("ros2_ws/") and "ros" in path.stem:
+        return
+    for module, line in imports(path):
+        assert module.split(".")[0] not in ROS, f"{relative(path)}:{line}: {module} outside a ros module"
+
+
+@pytest.mark.parametrize("path", [p for p in SOURCES if p.is_relative_to(ROOT / "nav_vlm_node")], ids=relative)
+def test_the_node_starts_without_the_model_libraries(path: Path) -> None:
+    inside = path.parent.name == "vlm"  # modules in vlm/ are imported when an engine is
+    for module, line in imports(path, top_only=True):
+        assert inside or module.split(".")[0] not in HEAVY, f"{relative(path)}:{line}: imports {module} at the top"
+
+
+def test_nothing_of_the_wearers_imports_training_or_simulation_but_the_demo() -> None:
+    for path in (ROOT / "nav_vlm_node").rglob("*.py"):
+        if path.name.startswith("demo") or "demo" in path.parts:
+            continue
+        for module, line in imports(path):
+            assert module.split(".")[0] not in {"nav_vlm_training", "nav_vlm_sim"}, f"{relative(path)}:{line}: {module}"

@@ -1,0 +1,123 @@
+"""The repository as a whole: versions agree, nothing of one machine is in it, the promised commands exist."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from nav_vlm_node import cli
+
+ROOT = Path(__file__).parents[2]
+PACKAGE_XMLS = ["package.xml", "ros2_ws/src/nav_vlm_msgs/package.xml", "ros2_ws/src/nav_vlm_sim/package.xml"]
+SETUP_CFGS = ["setup.cfg", "training/setup.cfg", "ros2_ws/src/nav_vlm_sim/setup.cfg"]
+
+
+def setup_cfg(name: str) -> configparser.ConfigParser:
+    config = configparser.ConfigParser()
+    config.read(ROOT / name, encoding="utf-8")
+    return config
+
+
+def package_xml(name: str) -> ET.Element:
+    return ET.parse(ROOT / name).getroot()
+
+
+def tracked() -> list[Path]:
+    """The files of the repository; of the folder where it is not a git checkout."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+    return [ROOT / name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_versions_agree() -> None:
+    newest = re.search(r"^(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest
+    versions = {name: package_xml(name).findtext("version") for name in PACKAGE_XMLS}
+    versions |= {name: setup_cfg(name)["metadata"]["version"] for name in SETUP_CFGS}
+    assert set(versions.values()) == {newest[1]}, versions
+
+
+def test_a_robots_own_builds_are_never_required() -> None:
+    for name in SETUP_CFGS:
+        required = setup_cfg(name)["options"]["install_requires"].lower()
+        assert not re.search(r"torch|transformers|opencv|peft", required), name
+
+
+@pytest.mark.parametrize("name", PACKAGE_XMLS)
+def test_package_xml(name: str) -> None:
+    root = package_xml(name)
+    assert root.findtext("license") == "Apache-2.0"
+    email = root.find("maintainer")
+    assert email is not None and re.fullmatch(r"[\w.-]+@[\w-]+\.\w+", email.get("email", ""))
+
+
+def test_the_root_depends_on_what_it_imports() -> None:
+    named = {element.text for element in package_xml("package.xml") if element.tag.endswith("depend")}
+    imported: set[str] = set()
+    for path in (ROOT / "nav_vlm_node" / "ros").rglob("*.py"):
+        imported |= set(re.findall(r"^\s*(?:from|import) (\w+_(?:msgs|srvs|interfaces)|rclpy|cv_bridge)\b", path.read_text(), re.M))
+    missing = imported - named - {"builtin_interfaces", "action_msgs", "unique_identifier_msgs"}
+    assert not missing, f"package.xml does not name {sorted(missing)}"
+
+
+def test_no_trace_of_one_machine() -> None:
+    machine = re.compile(rb"(^|[^A-Za-z0-9_.])/(work|root|farm|Users)/|(^|[^A-Za-z0-9_./<{$])/home/[a-z]")
+    registry = re.compile(rb"pypi\.org|pythonhosted|download\.pytorch|--(extra-)?index-url|deb\.debian|ghcr\.io", re.I)
+    for path in tracked():
+        if path.suffix in {".png", ".jpg", ".safetensors", ".gif", ".mcap", ".db3"} or path == Path(__file__):
+            continue
+        content = path.read_bytes()
+        for pattern in (machine, registry):
+            found = pattern.search(content)
+            assert not found, f"{path.relative_to(ROOT)}: {found[0]!r}"
+
+
+def test_links_are_relative_and_lead_somewhere() -> None:
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True).stdout
+    for line in listed.splitlines():
+        if line.startswith("120000"):
+            link = ROOT / line.split("\t")[1]
+            assert not link.readlink().is_absolute()
+            assert link.exists(), link
+
+
+def test_makefile_has_the_promised_targets() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in ("setup", "demo", "test", "lint", "clean"):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().splitlines()
+    assert script[-1] == "make test"
+    assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
+
+
+def test_launch_folders_do_not_shadow_launch() -> None:
+    assert not [path for path in tracked() if path.parent.name == "launch" and path.name == "__init__.py"]
+
+
+def test_every_python_package_has_an_init_and_is_installed() -> None:
+    for top in ("nav_vlm_node", "training/nav_vlm_training", "ros2_ws/src/nav_vlm_sim/nav_vlm_sim"):
+        folders = {path.parent for path in (ROOT / top).rglob("*.py")}
+        assert all((folder / "__init__.py").is_file() for folder in folders), folders
+        assert (ROOT / top / "py.typed").is_file()
+
+
+def test_constraints_are_pins() -> None:
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) \"3\.\d+\")?", line), line
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_every_subcommand_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        cli.main([name, "--help"])
+    assert raised.value.code == 0
+    assert name in capsys.readouterr().out
