@@ -52,7 +52,7 @@ def side_of(step: Step) -> str:
 def classify(answer: str) -> list[str]:
     """The kinds and sides that the parser finds, like ["move ahead", "turn left"]."""
     steps = parse(answer).steps
-    sided = ("turn", "move", "locate")
+    sided = ("turn", "move", "locate", "hazard")
     found = [(KINDS.get(step.action, step.action.name.lower()), step) for step in steps]
     return [f"{kind} {side_of(step)}" if kind in sided else kind for kind, step in found]
 

@@ -7,12 +7,14 @@ With a ROS 2 sourced (Humble, Jazzy, ...) the environment sees it, and what a ro
 (numpy, OpenCV, torch) is not installed again. Without one, ROS 2 Jazzy comes from wheels. Each step is skipped
 when what it depends on has not changed, so that a second run takes a second.
 """
-# Runs on any Python 3.7, so that an unfit one gets the message below and no syntax error.
+# Runs on any Python from 3.8, so that an unfit one gets the message below and no syntax error.
 
 import argparse
 import configparser
+import contextlib
 import ctypes.util
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -45,9 +47,10 @@ SYSTEM_BUILDS = {
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "pyyaml": "yaml",
+    "rosbags-image": "cv_bridge",  # what it is used for where there is no cv_bridge
     "torch": "torch",
 }
-# With a ROS 2 sourced these follow the system's numpy, which its cv_bridge was compiled for.
+# With a ROS 2 sourced these follow the system's numpy, which stays as it is: its cv_bridge was compiled for it.
 UNPINNED_WITH_ROS = {"contourpy", "matplotlib", "numpy", "opencv-python-headless", "pillow", "pyyaml", "scipy", "torch"}
 
 
@@ -130,7 +133,10 @@ def constraints(ros):
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     if ros is None:
         return lines
-    return [line for line in lines if requirement_name(line) not in UNPINNED_WITH_ROS] + ["numpy<2"]
+    lines = [line for line in lines if requirement_name(line) not in UNPINNED_WITH_ROS]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        lines.append("numpy==" + importlib.metadata.version("numpy"))
+    return lines
 
 
 def digest(*parts):
@@ -189,7 +195,7 @@ class Environment:
 
     def install_packages(self):
         """This repository's packages, editable."""
-        options = ["-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation"]
+        options = ["-q", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--use-pep517"]
         editable = [word for folder in PACKAGES for word in ("-e", str(folder))]
         self.run("-m", "pip", "install", *options, *editable, quiet=True)
 

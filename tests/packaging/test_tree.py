@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import re
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -113,6 +114,11 @@ def test_every_python_package_has_an_init_and_is_installed() -> None:
 def test_constraints_are_pins() -> None:
     for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
         assert line.startswith("#") or re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) \"3\.\d+\")?", line), line
+
+
+@pytest.mark.parametrize("name", ["nav-vlm", "nav-vlm-sim", "nav-vlm-train"])
+def test_the_commands_are_installed(name: str) -> None:
+    assert (Path(sys.prefix) / "bin" / name).is_file()
 
 
 @pytest.mark.parametrize("name", sorted(cli.COMMANDS))
