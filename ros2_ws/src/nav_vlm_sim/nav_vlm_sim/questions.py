@@ -181,6 +181,14 @@ def describe_question(observation: Observation, rng: Rng, *, new_words: bool = F
     return Question(Kind.DESCRIBE, text, "", new_words, steps, steps)
 
 
+def reworded(question: Question, observation: Observation, rng: Rng, *, new_words: bool) -> Question:
+    """The same question about the same picture in other words; an unknown place is another unknown place."""
+    if question.kind is Kind.TARGET:
+        return target_question(observation, question.target, rng, new_words=new_words)
+    again = {Kind.HAZARD: hazard_question, Kind.UNKNOWN: unknown_question, Kind.DESCRIBE: describe_question}
+    return again[question.kind](observation, rng, new_words=new_words)
+
+
 def ask(
     observation: Observation, rng: Rng, *, visible_share: float = 0.65, new_words: bool = False
 ) -> Iterator[Question]:
