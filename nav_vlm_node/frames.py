@@ -102,12 +102,15 @@ def decode_compressed(
     Raises UserError for anything else.
     """
     buffer = np.frombuffer(data, np.uint8)
-    width, height = _size_of(buffer[:65536].tobytes() if len(buffer) > 65536 else buffer.tobytes(), layout)
+    head = buffer[:65536].tobytes()
+    width, height = _size_of(head, layout)
     if not 0 < width * height <= MAX_PIXELS:
         raise UserError(
             f"compressed picture claims {width}x{height} pixels; send at most {MAX_PIXELS // 10**6} megapixels"
         )
-    image = _decode_cv2(buffer, exif)
+    # OpenCV gives out what there is of a file that was cut off, black or gray below: half a corridor.
+    whole = (b"IEND" if head.startswith(PNG) else b"\xff\xd9") in buffer[-4096:].tobytes()
+    image = _decode_cv2(buffer, exif) if whole else None
     if image is None:
         raise UserError(f"compressed picture of {len(buffer)} bytes is damaged; check the link to the camera")
     return np.ascontiguousarray(image[..., ::-1]) if "compressed rgb" in layout else image

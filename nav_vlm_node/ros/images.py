@@ -99,11 +99,7 @@ def _rows_of(message: ImageMessage, dtype: str, channels: int, rows: int) -> Raw
     padded = data[: step * rows].reshape(rows, step)[:, :row_bytes]
     if kind.itemsize > 1:
         padded = np.ascontiguousarray(padded)
-    array = (
-        padded.view(kind).reshape(rows, width, channels)
-        if padded.flags.c_contiguous
-        else padded.reshape(rows, width, channels)
-    )
+    array = padded.view(kind).reshape(rows, width, channels)
     return array if kind.isnative else array.astype(kind.newbyteorder("="))
 
 
