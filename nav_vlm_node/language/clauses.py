@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from nav_vlm_node.instruction import NAN, Action, Step
+from nav_vlm_node.language.landmarks import KNOWN
 from nav_vlm_node.language.phrases import BEAR, PLAIN, Where, distance_at, find_where, name_at, name_in, side_at
 from nav_vlm_node.language.words import (
     ARTICLES,
@@ -31,6 +32,10 @@ Steps = tuple[Step, ...]
 
 PLACES_TO_GO = frozenset({"door", "open door", "lift", "exit", "exit sign", "toilet"})  # nobody warns of these
 OBSTACLE = "obstacle"
+_OBSTACLES = word_set("obstacle obstacles obstruction obstructions barrier barriers hazard")
+_INDEFINITE = word_set("a an some several one two three many lots plenty")
+_DEFINITE = word_set("the your it it's that they")
+_HAZARDS = frozenset(KNOWN) - PLACES_TO_GO
 _AHEAD = word_set("straight forward forwards ahead onward onwards")
 _BACK = word_set("back backward backwards")
 _MANNER = word_set(
@@ -42,7 +47,7 @@ _GOES_WITH_OBJECT = word_set(
     "take taking use using enter entering follow following climb pass passing cross approach pick choose"
 )
 _GO_ON = word_set("continue continuing keep keeping carry advance")
-_AFTER_A_TURN = word_set("at after onto into past before toward towards when once in around near")
+_AFTER_A_TURN = word_set("again at after onto into past before toward towards when once in around near")
 _BEARING_VERBS = word_set("bear bearing veer veering angle curve")
 _ORDINALS = word_set("a an the your first second third fourth next immediate slight sharp hard quick another little")
 _AT_SOME_PLACE = (PREPOSITIONS - word_set("right just with without for as of")) | word_set(
@@ -77,9 +82,10 @@ def read_turn(words: Words, step_length: float) -> Steps:
         before = (Step(Action.MOVE, 0.0, where.distance),)
     elif where.distance_at > 0 and not math.isnan(where.bearing):
         after = (Step(Action.MOVE, 0.0, where.distance),)
-    if where.both:
+    if where.both or "head" in words[1:3]:  # the head is not the wearer
         return ()
-    if back and not (len(rest) > 1 and rest[1] in ARTICLES) and not where.sided:
+    around_it = len(rest) > 1 and (rest[1] in ARTICLES or rest[1] not in FUNCTION_WORDS)  # "right around the corner"
+    if back and not around_it:
         return (*before, Step(Action.TURN, math.pi, landmark=place))
     looking = rest[:1] == ["slowly"] or rest[:2] in (["on", "the"], ["in", "place"])
     if where.angle >= math.radians(359) or (math.isnan(where.bearing) and looking):
@@ -113,12 +119,20 @@ def read_keep(words: Words, step_length: float) -> Steps:
         return (Step(Action.STOP),)
     if rest and rest[0] in MOVE_VERBS:
         return read_move(rest, step_length, go_on=True)
-    if rest and (rest[0] in _AHEAD or rest[0] == "on"):
+    if rest and (rest[0] in _AHEAD or rest[0] == "on" or (rest[0] == "it" and not _AHEAD.isdisjoint(rest))):
         return read_move(words, step_length, go_on=True)
     where = find_where(words, step_length, 1)
     if where.sided and not name_in(words[1 : where.at]):
         return (Step(Action.TURN, math.copysign(BEAR, where.bearing)),)
     return () if math.isnan(where.bearing) else (Step(Action.LOCATE, where.bearing, where.distance, name_in(words, 1)),)
+
+
+def _goes_straight(words: Words, after: int) -> bool:
+    """Whether "directly" means straight on ("go directly to the door"), and not exactly ("directly in front")."""
+    if after >= len(words):
+        return True
+    sided = any(side_at(words, index) for index in range(after, min(after + 3, len(words))))
+    return words[after] in _GOALS and not sided
 
 
 def _lead(words: Words, step_length: float) -> tuple[float, int]:
@@ -131,7 +145,7 @@ def _lead(words: Words, step_length: float) -> tuple[float, int]:
         )
         if distance is not None:
             index = distance[1]
-        elif words[index] in _AHEAD:
+        elif words[index] in _AHEAD or (words[index] == "directly" and _goes_straight(words, index + 1)):
             bearing, index = 0.0 if math.isnan(bearing) else bearing, index + 1
             end = index
         elif words[index] in _BACK:
@@ -161,10 +175,11 @@ def read_move(words: Words, step_length: float, go_on: bool = False) -> Steps:
         if rest.sided and not beside and lead == 0:
             lead = where.bearing
         return (Step(Action.MOVE, lead, where.distance, goal), *located)
-    if words[0] in ("pass", "passing") and where.sided:
+    passed = words[0].startswith("pass") or (words[0].startswith("follow") and "on" in words[where.at - 2 : where.at])
+    if passed and where.sided:
         return Step(Action.MOVE, NAN, where.distance, goal), Step(Action.LOCATE, where.bearing, NAN, goal)
     bearing = where.bearing
-    if math.isnan(bearing) and not where.both and (go_on or words[0] in _GO_ON or not math.isnan(where.distance)):
+    if math.isnan(bearing) and not where.both and (go_on or words[0] in _GO_ON or where.distance_at >= 0):
         bearing = 0.0
     understood = len(words) == 1 or goal or not where.nothing or go_on or words[1] in PREPOSITIONS or words[0] in _GO_ON
     return (Step(Action.MOVE, bearing, where.distance, goal),) if understood else ()
@@ -201,7 +216,7 @@ def read_verb(words: Words, step_length: float) -> Steps | None:
         return read_look(words, step_length)
     if _turn_noun(words) >= 0:
         return read_turn(["turn", *words], step_length)
-    if verb in ("straight", "forward", "forwards"):
+    if verb in ("straight", "forward", "forwards") and not find_where(words, step_length).sided:
         return read_move(["go", *words], step_length)
     return None
 
@@ -257,14 +272,19 @@ def read_stock_phrase(words: Words, step_length: float) -> Steps | None:
     return None
 
 
-def read_statement(words: Words, step_length: float, hazard: bool, yes: bool) -> Steps:
-    """Where something is: "the door is on your left", "table ahead, 3 steps". A CAUTION if it is called a hazard."""
+def read_statement(words: Words, step_length: float, hazard: bool, answer: str) -> Steps:
+    """Where something is: "the door is on your left", "table ahead, 3 steps". A CAUTION if it is called a hazard.
+
+    answer: "yes" or "no" where that was said before: "Yes, there is a table." warns of it, "No, there is a table." too.
+    """
     where = find_where(words, step_length)
     name = name_in(words)
     exists = list(words[:2]) in (["there", "is"], ["there", "are"]) or words[0] in ("there's", "there're")
-    indefinite = exists or words[0] in ("a", "an", "some", "several", "one", "two", "three", "many")
-    answered = yes and indefinite and name not in PLACES_TO_GO
-    if hazard or answered or _IN_THE_WAY.search(" ".join(words)):
+    indefinite = exists or words[0] in _INDEFINITE
+    goal = name in PLACES_TO_GO and "closed" not in words
+    named = name in _HAZARDS and (answer == "yes" or words[0] not in _DEFINITE)
+    answered = answer and ((indefinite and not goal) or named)
+    if hazard or answered or name in _OBSTACLES or _IN_THE_WAY.search(" ".join(words)):
         return (Step(Action.CAUTION, where.bearing, where.distance, name or OBSTACLE),)
     placed = _is_placed(words, where)
     return (Step(Action.LOCATE, where.bearing, where.distance, name),) if placed or (exists and name) else ()

@@ -59,14 +59,15 @@ def _starts(tokens: Sequence[Token], joint: int) -> bool:
     if tokens[joint].word == "or":
         return False
     if words[0] in ("left", "right"):
-        return joint > 0 and tokens[joint - 1].word not in ("left", "right")
+        before = tokens[joint - 1].word if joint else ""
+        return before not in ("left", "right") or before == words[0]
     ends = next((index for index, word in enumerate(words) if word in BOUNDARY or word == "and"), len(words))
     return any(word in BE for word in words[1:ends])
 
 
 def _only_leads(word: str, after: str, index: int) -> bool:
     if word in FILLERS:
-        return (word, after) != ("next", "to") and not (word == "there" and index == 0)
+        return (word, after) != ("next", "to") and not (word == "there" and (index == 0 or after in BE))
     return word in ("let's", "be") and after in VERBS
 
 
@@ -76,7 +77,7 @@ def _strip(words: list[str]) -> list[str]:
     while start < len(words):
         word = words[start]
         after = words[start + 1] if start + 1 < len(words) else ""
-        if word == "you" and after in _MODALS:
+        if word in ("you", "i") and after in _MODALS:
             start += 2
         elif word == "you" and after in ("need", "have", "want") and words[start + 2 : start + 3] == ["to"]:
             start += 3
@@ -98,7 +99,7 @@ class FreeReader:
         self.steps: list[Step] = []
         self.unparsed: list[str] = []
         self._step_length = step_length
-        self._yes = self._no = False
+        self._answer = ""  # "yes" or "no", where one of them began the text
         self._begin_sentence()
 
     def _begin_sentence(self) -> None:
@@ -114,22 +115,27 @@ class FreeReader:
             self.unparsed.append(sentence.strip())
             return
         self._begin_sentence()
+        held_back = ""
         for clause in split_clauses(tokens):
             words = [token.word for token in clause]
+            text = sentence[clause[0].start : clause[-1].end]
             if len(words) > _LONGEST_CLAUSE or max(map(len, words)) > _LONGEST_WORD or not self._clause(words):
-                self.unparsed.append(sentence[clause[0].start : clause[-1].end])
+                self.unparsed.append(text)
+            elif self._place:
+                held_back = held_back or text
         if self._where is not None:
             self.steps.append(Step(Action.LOCATE, self._where.bearing, self._where.distance))
         elif self._place:
-            self.unparsed.append(sentence.strip())
+            self.unparsed.append(held_back)
         elif self._hazard and len(self.steps) == self._first:
             self.steps.append(Step(Action.CAUTION, landmark=clauses.OBSTACLE))
 
     def finish(self) -> None:
         """A bare yes or no answers "Is anything in my way?"; with more said, that decides."""
-        if self._no and not self.steps:
-            self.steps.append(Step(Action.NO_HAZARD))
-        if self._yes and not self.steps:
+        going_on = all(step.action is Action.MOVE for step in self.steps)
+        if self._answer == "no" and going_on:  # "No. You can go straight."
+            self.steps.insert(0, Step(Action.NO_HAZARD))
+        if self._answer == "yes" and not self.steps:
             self.steps.append(Step(Action.CAUTION, landmark=clauses.OBSTACLE))
 
     def _clause(self, words: list[str]) -> bool:
@@ -144,7 +150,7 @@ class FreeReader:
         if words[0] in _YES or (
             words[0] in _NO and (len(words) == 1 or words[1] in ("it's", "there", "the", "there's"))
         ):
-            self._yes, self._no = words[0] in _YES, words[0] in _NO
+            self._answer = "yes" if words[0] in _YES else "no"
             return len(words) == 1 or self._clause(words[1:])
         for marker in ("instead", "rather"):
             if marker in words[1:-1] and words[words.index(marker) + 1] in ("of", "than"):
@@ -162,7 +168,7 @@ class FreeReader:
             words = _strip(warning)
             if not words:
                 return True
-        elif words[0] not in PREPOSITIONS or side_at(words, 0):
+        elif (words[0] not in PREPOSITIONS or side_at(words, 0)) and not self._places_last(words):
             acted = clauses.read_verb(words, self._step_length)
             if acted is not None:
                 if self._where is not None:
@@ -172,13 +178,21 @@ class FreeReader:
         if words[0] in PREPOSITIONS or find_where(words, self._step_length).at == 0 or words[0][0] in "0123456789":
             return self._fragment(words)
         where, self._where = self._where, None
-        stated = clauses.read_statement(words, self._step_length, self._hazard, self._yes)
+        moving = any(step.action in (Action.TURN, Action.MOVE) for step in self.steps)
+        answer = "" if moving else self._answer
+        stated = clauses.read_statement(words, self._step_length, self._hazard, answer)
         if where is not None and not stated and (name := name_in(words)):
             stated = (Step(Action.LOCATE, where.bearing, where.distance, name),)
         elif where is not None and stated and math.isnan(stated[0].bearing):
             stated = (dataclasses.replace(stated[0], bearing=where.bearing),)
         self._hazard = self._hazard and not stated
         return self._add(stated) or self._fragment(words)
+
+    def _places_last(self, words: list[str]) -> bool:
+        """Whether "straight ahead" says where the thing before it is, and not where to go."""
+        last = self.steps[-1] if len(self.steps) > self._first else None
+        placeable = last is not None and last.action in (Action.LOCATE, Action.CAUTION) and math.isnan(last.bearing)
+        return placeable and words[:2] == ["straight", "ahead"]
 
     def _negated(self, words: list[str]) -> bool | None:
         """None if the clause forbids nothing. "Do not move" is a stop; what else is forbidden is not a step."""
@@ -195,10 +209,12 @@ class FreeReader:
     def _warning(self, words: list[str]) -> list[str] | None:
         """What is warned of, where the clause begins with a warning; None where it does not."""
         start = 1 if words[0] == "be" else 0
-        if words[start : start + 2] == ["look", "out"] or (words[start:] and words[start] in HAZARD_WORDS):
+        if words[start : start + 2] in (["look", "out"], ["take", "care"]) or (
+            words[start:] and words[start] in HAZARD_WORDS
+        ):
             self._hazard = True
             rest = words[start + 1 :]
-            while rest and rest[0] in ("out", "for", "of", "with", "about", "your", "when", "as"):
+            while rest and rest[0] in ("out", "care", "for", "of", "with", "about", "your", "when", "as"):
                 rest = rest[1:]
             return rest
         return None
@@ -212,6 +228,9 @@ class FreeReader:
         if words[0] in ("after", "in") and where.distance_at == 1:
             return self._add((Step(Action.MOVE, 0.0, where.distance),))
         last = self.steps[-1] if len(self.steps) > self._first else None
+        if last is not None and self._places_last(words):
+            self._say_more(last, where)
+            return True
         name = name_in(words[: where.at] if where.at > 0 else words)
         if where.nothing:
             if words[0] not in PREPOSITIONS:
@@ -219,6 +238,9 @@ class FreeReader:
             if last is None:
                 self._place = name_at(words, 1) or "place"
             return True
+        onward = where.distance_at == 0 and where.sided and "to" in words[: where.at]
+        if onward and last is not None and last.action is Action.MOVE:  # "..., then 2 steps to the right"
+            return self._add((Step(Action.MOVE, where.bearing, where.distance),))
         if name and words[0] not in ("on", "to", "at", "in", "about", "around", "just", "right", "from"):
             return self._add((Step(Action.LOCATE, where.bearing, where.distance, name),))
         if last is None:

@@ -51,18 +51,25 @@ _SHARPLY = word_set("sharp sharply hard")
 _PLACES = word_set(
     "room hall hallway corridor stage building platform aisle screen path passage space lobby area house you me us"
 )  # what one looks along: its left is the wearer's left
-_WHICH = word_set("nearest next first second third last")
-_NO_NAMES = word_set("side sides hand way front back end center centre middle distance direction")
+_WHICH = word_set("nearest next first second third last lots lot plenty many of")
+_NO_NAMES = word_set(
+    "side sides hand way front back end center centre middle distance direction o'clock oclock degrees degree"
+)
 _HAVING = word_set("have has had i've you've he she they been just")
 
 
 def number_at(words: Sequence[str], index: int) -> tuple[float, int] | None:
-    """The number that begins at `index` ("25", "twenty-five", "one and a half", "a"), and the index after it."""
+    """The number that begins at `index` ("25", "twenty-five", "a"; NaN for "a few"), and the index after it."""
     if index >= len(words):
         return None
     word = words[index]
     if word[0] in "0123456789":
         return (float(word), index + 1) if len(word) <= 9 else None
+    if list(words[index : index + 2]) in (["a", "few"], ["a", "dozen"]):
+        index, word = index + 1, words[index + 1]
+    if word in ("few", "several", "dozen"):
+        dozen = "dozen" in words[index : index + 2]
+        return (12.0 if word == "dozen" else NAN), index + (2 if dozen and word != "dozen" else 1)
     if word == "half":
         return 0.5, index + 2 if words[index + 1 : index + 2] in (["a"], ["an"]) else index + 1
     first, _, second = word.partition("-")
@@ -76,7 +83,9 @@ def number_at(words: Sequence[str], index: int) -> tuple[float, int] | None:
     if word in ("a", "an"):
         if list(words[index + 1 : index + 3]) == ["couple", "of"]:
             return 2.0, index + 3
-        return (0.5, index + 2) if words[index + 1 : index + 2] == ["half"] else (1.0, index + 1)
+        hundred = words[index + 1 : index + 2] == ["hundred"]
+        half = words[index + 1 : index + 2] == ["half"]
+        return (100.0, index + 2) if hundred else (0.5, index + 2) if half else (1.0, index + 1)
     if word not in _SMALL:
         return None
     if list(words[index + 1 : index + 4]) == ["and", "a", "half"]:
@@ -141,11 +150,13 @@ class Where:
     @property
     def nothing(self) -> bool:
         """Neither a direction nor a distance is stated."""
-        return math.isnan(self.bearing) and math.isnan(self.distance) and not self.both and math.isnan(self.angle)
+        return math.isnan(self.bearing) and self.distance_at < 0 and not self.both and math.isnan(self.angle)
 
 
 def _side_word(word: str) -> int:
     """1 for a word that means left, -1 for right, 0 for others: "left-hand", "back-right", "leftmost"."""
+    if "clockwise" in word:
+        return 1 if word.startswith(("counter", "anti")) else -1
     for part in word.split("-"):
         for name, sign in (("left", 1), ("right", -1)):
             if part == name or (part.startswith(name) and part[len(name) :] in ("ward", "wards", "most", "hand")):
@@ -182,7 +193,9 @@ def side_at(words: Sequence[str], index: int) -> int:
     if before in ("all", "that's", "you're"):
         return 0
     if before in TURN_VERBS or before in TAKE_A_TURN or before in KEEP_VERBS:
-        return 0 if after in ("away", "around", "round", "here") else sign
+        around_it = index + 2 < len(words) and (words[index + 2] in ARTICLES or not _ends_name(words, index + 2))
+        back = after in ("around", "round") and not around_it
+        return 0 if back or after in ("away", "here") else sign
     if before in ARTICLES:
         return sign if _ends_name(words, index + 1) or after in SIDED_NOUNS or head_of([after]) else 0
     if before in ("degrees", "degree", "°", "to", "on", "at") or before in _SLIGHTLY or before in _SHARPLY:
@@ -196,7 +209,7 @@ def _ahead_at(words: Sequence[str], index: int) -> bool:
     word = words[index]
     if word in ("ahead", "straight", "forward", "forwards", "onward", "onwards"):
         return True
-    if word == "front" and index and words[index - 1] == "in":
+    if word == "front" and index and words[index - 1] in ("in", "up"):
         after = words[index + 1 : index + 3]
         return not after or after[0] != "of" or (len(after) == 2 and after[1] in ("you", "me", "us"))
     return word in ("opposite", "facing", "before") and words[index + 1 : index + 2] == ["you"]
@@ -247,7 +260,7 @@ def find_where(words: Sequence[str], step_length: float, start: int = 0) -> Wher
                 continue
             distance = distance_at(words, index, step_length)
             if distance is not None:
-                if math.isnan(where.distance):
+                if where.distance_at < 0:
                     where.distance, where.distance_at = distance[0], index
                 index = distance[1]
                 continue
@@ -290,7 +303,8 @@ def _name_words(words: Sequence[str], start: int) -> tuple[list[str], int]:
     index = start
     while index < len(words):
         number = distance_at(words, index, 1.0) or number_at(words, index)
-        if number is None and words[index] not in ARTICLES and words[index] not in _WHICH:
+        adjective = _side_word(words[index]) and index > start and words[index - 1] in ARTICLES  # "the right door"
+        if number is None and not adjective and words[index] not in ARTICLES and words[index] not in _WHICH:
             break
         index = index + 1 if number is None else number[1]
     begin = index

@@ -15,13 +15,14 @@ def word_set(words: str) -> frozenset[str]:
 FUNCTION_WORDS = word_set(
     """
     a about above accessible across after again against ahead all along also am an and another any anywhere
-    approximately are around as at away be because before behind below beneath beside between beyond but by can
-    close could did directly do does down either exactly far fast first for forward forwards from front go have he
-    here how i if immediately in inside into is isn't it it's its just leave left located me my near nearby nearest
-    next no not now of off ok on onto opposite or our out outside over past please quickly right roughly safely she
-    should slightly so some somewhere still straight than thanks that that's the their then there there's these they
-    this those through to today toward towards under underneath until up us via situated was we were what when where
-    which while who why will with within without would yes yet you your
+    approximately are around as at away be because before behind below beneath beside between beyond blocked
+    blocking blocks but by can close could did directly do does down either exactly far farther fast first for
+    forward forwards from front further go have he here how i if immediately in inside into is isn't it it's its
+    just leading leads leave left located lying me more my near nearby nearest next no not now obstructing of off ok
+    on onto opposite or our out outside over past please pointing quickly right roughly safely she should sitting
+    situated slightly so some somewhere standing still straight than thanks that that's the their then there there's
+    these they this those through to today toward towards under underneath until up us via was we were what when
+    where which while who why will with within without would yes yet you your
     """
 )
 ARTICLES = word_set("a an the your my our some another any this that these those its their")
@@ -52,7 +53,7 @@ FILLERS = word_set(
     """
     please now okay ok sure well so then also first firstly next secondly thirdly finally lastly simply just
     carefully slowly alright and but or again once there afterwards afterward quickly gently instead immediately
-    actually certainly
+    actually certainly when
     """
 )
 NEGATIONS = word_set("not don't dont never cannot can't cant isn't aren't won't doesn't shouldn't couldn't")
@@ -73,7 +74,10 @@ SIDED_NOUNS = word_set(
 )
 
 BOUNDARY = frozenset(".,;:!?—–()\n|")
-_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|[^\W\d_](?:[\w'’]|-(?=\w))*|[.,;:!?—–()\n|°]|(?<=\s)-(?=\s)")
+_TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?|[^\W\d_](?:[\w'’]|-(?=\w))*|[.,;:!?—–()\n|°/]|(?<=\s)-(?=\s)")
+
+
+_READ_AS = {"-": "—", "/": "or"}
 
 
 class Token(NamedTuple):
@@ -89,5 +93,5 @@ def tokens_of(text: str) -> list[Token]:
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         word = match.group().lower().replace("’", "'")
-        found.append(Token("—" if word == "-" else word, match.start(), match.end()))
+        found.append(Token(_READ_AS.get(word, word), match.start(), match.end()))
     return found
