@@ -25,7 +25,7 @@ from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_sim.records import CELL, PIXEL_CLASSES
 from nav_vlm_training.embedded.architecture import GRID_POSITIONS, VIEW, build_model, make_config, perceive, speed_up_patches
-from nav_vlm_training.embedded.perception import Heads, dense_loss, set_loss, set_metrics, tensors
+from nav_vlm_training.embedded.perception import Heads, dense_loss, set_loss, set_metrics, tensors, to_cells
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, mirror, room_to_shift, shift
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])  # CLIP's, as in transformers' BlipImageProcessor
@@ -162,8 +162,6 @@ class Pretraining:
                 patches, queries = perceive(self.model, to_pixels(torch.from_numpy(frames.rgb(block)).to(self.device)))
                 logits, _ = self.heads.dense(patches)
                 reads.append({k: v.cpu() for k, v in self.heads.read(queries).items()})
-            from nav_vlm_training.embedded.perception import to_cells
-
             right += float((logits.argmax(-1).cpu() == to_cells(torch.from_numpy(frames.cells(block)))).float().mean()) * len(block)
         self.parts.train()
         read = {k: torch.cat([r[k] for r in reads]) for k in reads[0]}
@@ -211,20 +209,27 @@ def class_weights(frames: Frames) -> torch.Tensor:
     return weight / (weight * count).sum() * count.sum()
 
 
-def pretrain(config: PretrainConfig, shards: Path, held_out: Path, out: Path) -> dict[str, float]:
-    """Trains, or goes on, until the plan is done; returns the last figures."""
+def pretrain(
+    config: PretrainConfig, shards: Path, held_out: Path, out: Path, *, seconds: float = math.inf
+) -> dict[str, float]:
+    """Trains, or goes on, until the plan is done; returns the last figures.
+
+    seconds: stop after this time with everything saved; the same call goes on from there.
+    """
     run = Pretraining(config, out)
     went_on = run.resume()
     frames = Frames(sorted(shards.glob("world-*")), VIEW)
     check = Frames(sorted(held_out.glob("world-*")), VIEW)
-    run.log({"event": "resumed" if went_on else "started", "config": asdict(config), "frames": len(frames), "torch": torch.__version__})
+    started = {"event": "resumed" if went_on else "started", "config": asdict(config), "frames": len(frames), "torch": torch.__version__}
+    run.log(started)
     weight = class_weights(frames).to(run.device)
     total = math.ceil(config.samples / config.batch)
     bar = tqdm(total=total * config.batch, initial=run.seen, unit="frame", smoothing=0.05)
     figures: dict[str, float] = {}
     began = time.monotonic() - run.seconds
+    until = time.monotonic() + seconds
     try:
-        while run.step < total:
+        while run.step < total and time.monotonic() < until:
             rng = np.random.default_rng([config.seed, run.step])
             generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
             rgb, cells, depth, truth = make_batch(frames, rng.integers(0, len(frames), config.batch), rng)
@@ -240,8 +245,9 @@ def pretrain(config: PretrainConfig, shards: Path, held_out: Path, out: Path) ->
                 figures = run.evaluate(check)
                 run.log({"rate": run.rate(), **losses, **figures})
                 bar.write(f"{run.seen} frames: {figures}")
-            if run.step % config.checkpoint_every == 0 or run.step == total:
+            if run.step % config.checkpoint_every == 0:
                 run.save()
+        run.save()
     except KeyboardInterrupt:
         run.save()
         bar.write(f"interrupted after {run.seen} frames; the same command goes on from here")

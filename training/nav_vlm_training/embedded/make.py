@@ -1,0 +1,168 @@
+"""Makes the embedded model, stage by stage: frames, perception, base, adapter. Each stage goes on where it stopped.
+
+    run/frames/{train,val}   rendered frames            (minutes)
+    run/perception/          checkpoint of stage 1      (an hour or two on two cores)
+    run/base/                the base, as shipped       (minutes)
+    run/base/adapters/guide  the adapter, as shipped    (minutes)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessorPil, PreTrainedTokenizerFast
+
+from nav_vlm_node.vlm.adapters import attach_new, save_adapter
+from nav_vlm_node.vlm.card import model_sha256, model_weights
+from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
+from nav_vlm_sim.shards import ShardPlan, render_shards
+from nav_vlm_training.embedded import language
+from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS, VIEW, build_model, make_config, speed_up_patches
+from nav_vlm_training.embedded.features import Features, extract, joined
+from nav_vlm_training.embedded.pretrain import MEAN, STD, PretrainConfig, pretrain
+from nav_vlm_training.embedded.targets import Frames
+from nav_vlm_training.embedded.tokenizer import train_tokenizer
+
+NAME = "nav_vlm_embedded"
+FIRST_HELD_OUT_WORLD = 900_000
+ADAPTER = "guide"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MakeConfig:
+    """How much of everything. worlds: of 144 frames each. passes: changed copies of every frame in the language stages."""
+
+    worlds: int = 800
+    held_out_worlds: int = 8
+    samples: int = 420_000
+    language_frames: int = 60_000
+    passes: int = 2
+    base_steps: int = 6000
+    adapter_steps: int = 3000
+    rank: int = 16
+    alpha: int = 32
+    seed: int = 0
+    device: str = "cpu"
+
+
+def make_frames(config: MakeConfig, run: Path) -> None:
+    """Stage 0."""
+    render_shards(ShardPlan(out=run / "frames/train", first_world=0, worlds=config.worlds, view=VIEW))
+    render_shards(
+        ShardPlan(out=run / "frames/val", first_world=FIRST_HELD_OUT_WORLD, worlds=config.held_out_worlds, view=VIEW)
+    )
+
+
+def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
+    """Stage 1."""
+    plan = PretrainConfig(samples=config.samples, seed=config.seed, device=config.device)
+    return pretrain(plan, run / "frames/train", run / "frames/val", run / "perception")
+
+
+def _frames(run: Path, split: str) -> Frames:
+    return Frames(sorted((run / "frames" / split).glob("world-*")), VIEW)
+
+
+def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneration) -> tuple[Features, Features]:
+    """What the vision side makes of training frames (some as they are, some changed) and of held-out ones."""
+    train, val = _frames(run, "train"), _frames(run, "val")
+    rows = np.random.default_rng(config.seed).permutation(len(train))[: config.language_frames]
+    parts = [extract(model, train, rows, augment=number > 0, seed=number) for number in range(config.passes)]
+    return joined(parts), extract(model, val, np.arange(len(val)), augment=False)
+
+
+def corpus(run: Path, most: int = 4000) -> list[str]:
+    """Questions and answers of all kinds, for the tokenizer."""
+    frames = _frames(run, "train")
+    rng = np.random.default_rng(11)
+    texts: list[str] = []
+    for observation in frames.observations[:most]:
+        for make_pair in (language.describing, language.guiding, language.guiding):
+            question, answer = make_pair(observation, rng)
+            texts += [build_prompt(question), answer]
+    return texts
+
+
+def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
+    """Stage 2: tokenizer, language model and projection; writes run/base as it ships."""
+    tokenizer = train_tokenizer(corpus(run))
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in (("image", "<image>"), ("pad", "<pad>"), ("eos", "</s>"))}
+    model = build_model(make_config(len(tokenizer), ids["image"], ids["pad"], ids["eos"]), config.seed)
+    state = torch.load(run / "perception/checkpoint.pt", map_location="cpu", weights_only=True)
+    model.vision_model.load_state_dict(state["vision_model"])
+    model.qformer.load_state_dict(state["qformer"])
+    model.query_tokens.data.copy_(state["query_tokens"])
+    model.to(config.device)
+    speed_up_patches(model)
+    features, held_out = _features(config, run, model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    trained = [*model.language_model.parameters(), *model.language_projection.parameters()]
+    for parameter in trained:
+        parameter.requires_grad_(True)
+    model.language_model.train()
+    plan = language.LanguageConfig(steps=config.base_steps, rate=1.5e-3, seed=config.seed)
+    language.train_language(model, tokenizer, trained, features, language.describing, plan)
+    model.eval()
+    scores = language.check(model, tokenizer, held_out)
+    export(model, tokenizer, run / "base")
+    (run / "base_scores.json").write_text(json.dumps(scores, indent=1))
+    return scores
+
+
+def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
+    """Writes a model directory in transformers' layout, in half precision, with processor and nav_vlm.json."""
+    draft = out.with_name(f".{out.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    half = Blip2ForConditionalGeneration(model.config)
+    half.load_state_dict(model.state_dict())
+    half.half().save_pretrained(draft)
+    processor = BlipImageProcessorPil(
+        size={"height": VIEW.height, "width": VIEW.width}, image_mean=MEAN.tolist(), image_std=STD.tolist()
+    )
+    Blip2Processor(processor, tokenizer, num_query_tokens=NUM_QUERY_TOKENS).save_pretrained(draft)
+    card = {
+        "name": NAME,
+        "view": VIEW.to_json(),
+        "prompt": PROMPT_TEMPLATE,
+        "adapters": [f"adapters/{ADAPTER}"],
+        "default_adapter": ADAPTER,
+    }
+    (draft / "nav_vlm.json").write_text(json.dumps(card, indent=2) + "\n")
+    shutil.rmtree(out, ignore_errors=True)
+    draft.rename(out)
+
+
+def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
+    """Stage 3: LoRA on q and v of the language model; writes run/base/adapters/guide."""
+    base = run / "base"
+    model = Blip2ForConditionalGeneration.from_pretrained(base, dtype=torch.float32, local_files_only=True).to(config.device)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
+    model.set_attn_implementation("eager")
+    features, held_out = _features(config, run, model)
+    before = language.check(model, tokenizer, held_out)
+    tuned = attach_new(model, rank=config.rank, alpha=config.alpha)
+    trained = [p for p in tuned.parameters() if p.requires_grad]
+    plan = language.LanguageConfig(steps=config.adapter_steps, rate=4e-3, seed=config.seed + 1)
+    language.train_language(tuned.base_model.model, tokenizer, trained, features, language.guiding, plan)
+    model.eval()
+    scores = language.check(tuned.base_model.model, tokenizer, held_out)
+    metrics = {k: v["value"] for k, v in scores.items() if isinstance(v, dict) and "value" in v}
+    plan_hash = hashlib.sha256(repr(config).encode()).hexdigest()
+    save_adapter(
+        tuned, base / "adapters" / ADAPTER, base_directory=base, name=ADAPTER, metrics=metrics, data_sha256=plan_hash, base_name=NAME
+    )
+    (run / "adapter_scores.json").write_text(json.dumps({"base": before, "adapter": scores}, indent=1))
+    return scores
+
+
+def base_sha256(run: Path) -> str:
+    """The hash that an adapter names its base by."""
+    return model_sha256(model_weights(run / "base"))
