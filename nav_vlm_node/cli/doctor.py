@@ -75,7 +75,9 @@ def ros() -> Finding:
     found = probed("ROS 2", code, f"source a ROS 2 installation (. /opt/ros/jazzy/setup.bash), or run: {SETUP}")
     distribution = os.environ.get("ROS_DISTRO")
     where = f"{distribution}, sourced" if distribution else "Jazzy, from wheels"
-    return Finding(name=found.name, ok=found.ok, detail=f"{where if found.ok else 'absent'}: {found.detail}", remedy=found.remedy)
+    return Finding(
+        name=found.name, ok=found.ok, detail=f"{where if found.ok else 'absent'}: {found.detail}", remedy=found.remedy
+    )
 
 
 def middleware() -> Finding:
@@ -90,7 +92,9 @@ def messages() -> Finding:
         "from nav_vlm_msgs.msg import Instruction as I; I.__class__.__import_type_support__(); "
         "import nav_vlm_msgs; print(list(nav_vlm_msgs.__path__)[0])"
     )
-    return probed("nav_vlm_msgs", code, f"{SETUP}, or in a ROS 2 workspace: colcon build, then source install/setup.bash")
+    return probed(
+        "nav_vlm_msgs", code, f"{SETUP}, or in a ROS 2 workspace: colcon build, then source install/setup.bash"
+    )
 
 
 def torch() -> Finding:
@@ -106,7 +110,8 @@ def transformers() -> Finding:
     """transformers, at a version that has what BLIP-2 needs here."""
     code = (
         "import importlib.metadata as m; v = m.version('transformers'); "
-        "assert int(v.split('.')[0]) >= 5, v + ' is too old'; from transformers import Blip2ForConditionalGeneration; print(v)"
+        "assert int(v.split('.')[0]) >= 5, v + ' is too old'; "
+        "from transformers import Blip2ForConditionalGeneration; print(v)"
     )
     return probed("transformers", code, "pip install 'transformers>=5.0'")
 
@@ -132,7 +137,9 @@ except ImportError:
     import rosbags.image
     print("rosbags-image (no cv_bridge)")
 """
-    return probed("image conversion", code, "apt-get install -y ros-$ROS_DISTRO-cv-bridge, or pip install rosbags-image")
+    return probed(
+        "image conversion", code, "apt-get install -y ros-$ROS_DISTRO-cv-bridge, or pip install rosbags-image"
+    )
 
 
 def rendering() -> Finding:
@@ -162,7 +169,7 @@ def embedded_model() -> Finding:
             raise UserError(f"{folder} is missing: restore it from the repository")
         model = card.read_model_card(folder)
         identity = card.model_sha256(model.weights)
-        for adapter, folder in model.adapters.items():
+        for folder in model.adapters.values():
             if card.read_adapter_card(folder).base_sha256 != identity:
                 raise UserError(f"{folder} was trained on another model: restore both from the repository")
     except UserError as error:
@@ -182,7 +189,9 @@ def disk() -> Finding:
     """Free space where data sets and runs are written."""
     free = shutil.disk_usage(Path.cwd()).free
     remedy = "" if free >= DISK else f"free {DISK / 1e9:.0f} GB here"
-    return Finding(name="disk", ok=free >= DISK, detail=f"{free / 1e9:.0f} GB free here", needed_for="training", remedy=remedy)
+    return Finding(
+        name="disk", ok=free >= DISK, detail=f"{free / 1e9:.0f} GB free here", needed_for="training", remedy=remedy
+    )
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from nav_vlm_node.cli import doctor
 from nav_vlm_node.errors import UserError
 
 
-def test_user_errors_are_one_line_and_status_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_user_errors_are_one_line_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(args: argparse.Namespace) -> int:
         raise UserError("no such thing: name another")
 
@@ -27,10 +30,15 @@ def test_user_errors_are_one_line_and_status_2(monkeypatch: pytest.MonkeyPatch, 
 def test_bad_arguments_are_one_line_and_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(words) == 2
     out, err = capsys.readouterr()
-    assert out == "" and err.startswith("nav-vlm: error: ") and err.count("\n") == 1 and "--help" in err
+    assert out == ""
+    assert err.startswith("nav-vlm: error: ")
+    assert err.count("\n") == 1
+    assert "--help" in err
 
 
-def test_interrupt_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_is_130_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(args: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
@@ -41,7 +49,12 @@ def test_interrupt_is_130_without_a_traceback(monkeypatch: pytest.MonkeyPatch, c
 
 def test_only_the_chosen_command_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     imported: list[str] = []
-    monkeypatch.setattr(cli.importlib, "import_module", lambda name: imported.append(name) or doctor)
+
+    def import_module(name: str) -> object:
+        imported.append(name)
+        return doctor
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
     cli.parse_arguments(["doctor", "--json"])
     assert imported == ["nav_vlm_node.cli.doctor"]
 
@@ -52,7 +65,11 @@ def finding(*, ok: bool, needed_for: str = "answers") -> doctor.Finding:
 
 @pytest.mark.parametrize(
     ("findings", "status"),
-    [([finding(ok=True)], 0), ([finding(ok=False, needed_for="training")], 0), ([finding(ok=True), finding(ok=False)], 1)],
+    [
+        ([finding(ok=True)], 0),
+        ([finding(ok=False, needed_for="training")], 0),
+        ([finding(ok=True), finding(ok=False)], 1),
+    ],
 )
 def test_doctor_fails_only_for_what_answers_need(
     findings: list[doctor.Finding], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -69,17 +86,21 @@ def test_doctor_fails_only_for_what_answers_need(
 def test_probe_reports_what_crashes() -> None:
     assert doctor.probe("print('first'); print('last')") == (True, "last")
     ok, said = doctor.probe("import no_such_module")
-    assert not ok and "no_such_module" in said
+    assert not ok
+    assert "no_such_module" in said
     assert doctor.probe("import os; os.abort()") == (False, "crashes (signal 6)")
 
 
 def test_doctor_names_a_damaged_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(paths.ENVIRONMENT, str(tmp_path))
     found = doctor.embedded_model()
-    assert not found.ok and str(tmp_path) in found.detail and found.remedy
+    assert not found.ok
+    assert str(tmp_path) in found.detail
+    assert found.remedy
     (tmp_path / "models" / "embedded").mkdir(parents=True)
     found = doctor.embedded_model()
-    assert not found.ok and "config.json" in found.detail
+    assert not found.ok
+    assert "config.json" in found.detail
 
 
 def test_share_is_found_and_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+
 from nav_vlm_msgs.action import Guide
 from nav_vlm_msgs.msg import Instruction, Query, Step
 from nav_vlm_msgs.srv import ListAdapters, SetAdapter
-
 from nav_vlm_node.instruction import Action, Status
 
 SOURCE = Path(__file__).parents[2] / "ros2_ws/src/nav_vlm_msgs"

@@ -55,14 +55,16 @@ def test_package_xml(name: str) -> None:
     root = package_xml(name)
     assert root.findtext("license") == "Apache-2.0"
     email = root.find("maintainer")
-    assert email is not None and re.fullmatch(r"[\w.-]+@[\w-]+\.\w+", email.get("email", ""))
+    assert email is not None
+    assert re.fullmatch(r"[\w.-]+@[\w-]+\.\w+", email.get("email", ""))
 
 
 def test_the_root_depends_on_what_it_imports() -> None:
     named = {element.text for element in package_xml("package.xml") if element.tag.endswith("depend")}
     imported: set[str] = set()
     for path in (ROOT / "nav_vlm_node" / "ros").rglob("*.py"):
-        imported |= set(re.findall(r"^\s*(?:from|import) (\w+_(?:msgs|srvs|interfaces)|rclpy|cv_bridge)\b", path.read_text(), re.M))
+        text = path.read_text(encoding="utf-8")
+        imported |= set(re.findall(r"^\s*(?:from|import) (\w+_(?:msgs|srvs|interfaces)|rclpy|cv_bridge)\b", text, re.M))
     missing = imported - named - {"builtin_interfaces", "action_msgs", "unique_identifier_msgs"}
     assert not missing, f"package.xml does not name {sorted(missing)}"
 
