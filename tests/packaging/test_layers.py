@@ -33,6 +33,7 @@ LAYERS = {
     "guard": 3,
     "guide": 3,
     "replies": 1,
+    "results": 1,
     "cli": 4,
     "ros": 4,
 }
