@@ -29,6 +29,7 @@ from nav_vlm_node.vlm.card import (
     write_json,
 )
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
+from nav_vlm_node.vlm.quiet import quiet
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -79,7 +80,8 @@ def attach_new(
     )
     if not wanted:
         raise ValueError(f"no module of the model is named by {targets}")
-    peft_model: Any = get_peft_model(model, config, adapter_name=name)
+    with quiet():
+        peft_model: Any = get_peft_model(model, config, adapter_name=name)
     if (touched := touched_modules(peft_model, name)) != wanted:
         raise ValueError(f"LoRA is on other modules than meant: {sorted(touched ^ wanted)[:4]}")
     return peft_model
@@ -151,14 +153,12 @@ def load_adapter(model: Any, card: AdapterCard, name: str, base_sha256: str) -> 
         raise UserError(f"adapter name {name!r} does not do: use letters, digits, - and _, and not 'default'")
     wrapped = isinstance(model, PeftModel)
     modules = _checked_modules(card, model.get_base_model() if wrapped else model)
+    options = {"adapter_name": name, "is_trainable": False, "local_files_only": True}
     try:
-        if wrapped:
-            model.load_adapter(str(card.directory), adapter_name=name, is_trainable=False, local_files_only=True)
-            peft_model = model
-        else:
-            peft_model = PeftModel.from_pretrained(
-                model, str(card.directory), adapter_name=name, is_trainable=False, local_files_only=True
-            )
+        with quiet():
+            if wrapped:
+                model.load_adapter(str(card.directory), **options)
+            peft_model = model if wrapped else PeftModel.from_pretrained(model, str(card.directory), **options)
     except (ValueError, RuntimeError, TypeError, KeyError) as error:
         raise UserError(f"adapter {card.directory} does not load: {str(error).splitlines()[0]}") from None
     if touched_modules(peft_model, name) != modules:
@@ -185,7 +185,8 @@ def merge_adapter(model: Path, adapter: Path, out: Path, *, dtype: str = "float3
     peft_model: Any = load_adapter(loaded, adapter_card, "merged", model_sha256(card.weights))[0]
     merged = peft_model.merge_and_unload(safe_merge=True).to(getattr(torch, dtype))
     with _replacing(out) as partial:
-        merged.save_pretrained(str(partial))
+        with quiet():
+            merged.save_pretrained(str(partial))
         for path in model.iterdir():
             kept = path.suffix in (".json", ".model", ".txt") and path.name not in (CARD, WEIGHTS_INDEX)
             if path.is_file() and kept and not (partial / path.name).exists():

@@ -82,6 +82,7 @@ class Child:
         self.last_beat = time.monotonic()
         self._channel = Channel(ours)
         self._requests: dict[int, Request] = {}
+        self._dropped: deque[Request] = deque()
         self._lock = threading.Lock()
         self._output: deque[str] = deque(maxlen=40)
         assert self._process.stdout is not None
@@ -96,6 +97,7 @@ class Child:
 
     def ask(self, message: Message) -> Request:
         """Send a request. Its replies end with done, error, or {"type": "gone"} if the process ends before."""
+        self.cancel_dropped()
         request = Request()
         with self._lock:
             if self.gone.is_set():
@@ -105,6 +107,16 @@ class Child:
         with suppress(OSError):  # `_read` ends the request
             self._channel.send({**message, "id": request.number})
         return request
+
+    def drop(self, request: Request) -> None:
+        """Cancel it soon. Takes no lock: for `__del__`, which may run in the middle of anything, a send included."""
+        self._dropped.append(request)
+
+    def cancel_dropped(self) -> None:
+        """Send the cancels of what was dropped."""
+        while self._dropped:
+            with suppress(IndexError):  # another thread took the last one
+                self.cancel(self._dropped.popleft())
 
     def cancel(self, request: Request) -> None:
         """Have it stop at the next token; nothing happens if it has ended."""

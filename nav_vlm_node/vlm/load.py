@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +13,7 @@ from nav_vlm_node.vlm.blip2 import Blip2Engine
 from nav_vlm_node.vlm.card import ModelCard, check_safetensors, model_sha256, read_adapter_card, read_model_card
 from nav_vlm_node.vlm.preprocess import Preprocessor
 from nav_vlm_node.vlm.protocol import EngineInfo
+from nav_vlm_node.vlm.quiet import quiet
 
 if TYPE_CHECKING:
     from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerBase
@@ -144,7 +141,7 @@ def load_model(card: ModelCard, device: torch.device | str, dtype: torch.dtype) 
             f"{card.directory}/config.json has no image_token_index, so the image would have no place in the prompt: "
             "set it to the id of <image> (50265 for the OPT models of the hub, 32100 for the FLAN-T5 ones)"
         )
-    with _quiet():
+    with quiet():
         try:
             model, loading = Blip2ForConditionalGeneration.from_pretrained(
                 card.directory,
@@ -195,7 +192,7 @@ def load_tokenizer(card: ModelCard, model: Blip2ForConditionalGeneration) -> Pre
     """The tokenizer, checked to fit the model's vocabulary. Raises UserError."""
     from transformers import AutoTokenizer
 
-    with _quiet():
+    with quiet():
         try:
             tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
                 card.directory, local_files_only=True, trust_remote_code=False
@@ -214,22 +211,3 @@ def load_tokenizer(card: ModelCard, model: Blip2ForConditionalGeneration) -> Pre
 
 def _has_bf16(device: torch.device) -> bool:
     return torch.cuda.get_device_capability(device) >= (8, 0)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """transformers' progress bars and warnings off: what matters of them is checked and said in one line."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity(logging.ERROR)
-    transformers_logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -69,7 +69,8 @@ class Preprocessor:
         import torch
 
         sized = [self.resize(image) for image in images]
-        batch = np.ascontiguousarray(sized[0])[None] if len(sized) == 1 else np.stack(sized)  # one image: no copy
+        # One image is not copied, unless torch could not hold it.
+        batch = np.require(sized[0], requirements=("C", "W"))[None] if len(sized) == 1 else np.stack(sized)
         pixels = torch.from_numpy(batch).to(device).permute(0, 3, 1, 2).to(torch.float32)
         mean = torch.tensor(self.mean, device=device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=device).view(1, 3, 1, 1)

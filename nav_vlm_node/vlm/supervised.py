@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
+from nav_vlm_node.vlm.card import read_model_card
 from nav_vlm_node.vlm.child import Child, Request
 from nav_vlm_node.vlm.protocol import (
     MAX_NEW_TOKENS,
@@ -97,6 +98,8 @@ class SupervisedEngine:
         python: str | None = None,
         limits: Limits | None = None,
     ) -> None:
+        if not allow_download:
+            read_model_card(Path(model).expanduser())  # what is wrong with the files is said at once, without torch
         arguments = {
             "model": str(model),
             "adapter": adapter,
@@ -275,28 +278,38 @@ class SupervisedEngine:
         failures = 0
         while not self._closing.is_set():
             began = time.monotonic()
-            child = Child(self._python, self._start, self._frame, offline=self._offline)
-            try:
-                if self._come_up(child, began):
-                    self._watch(child)
-            finally:
-                child.close()
-            lived = time.monotonic() - began
+            failure = self._live(began)
             with self._change:
-                first = self._info is None
                 self._child = None
-                if not self._closing.is_set():
-                    cause = child.cause if child.failed is None else str(child.failed["message"])
-                    self._status = replace(
-                        self._status, state="restarting", pid=None, cause=cause, restarts=self._status.restarts + 1
-                    )
-                    logger.error("engine process %d: %s", child.pid, cause)
-                if first:  # never came up: the caller is told, and decides
-                    self._failure = self._start_failure(child)
+                if self._closing.is_set():
+                    return
+                logger.error("engine process: %s", failure)
+                restarts = self._status.restarts + 1
+                self._status = replace(
+                    self._status, state="restarting", pid=None, cause=str(failure), restarts=restarts
+                )
+                if self._info is None:  # never came up: the caller is told, and decides
+                    self._failure = failure
                     self._change.notify_all()
                     return
-            failures = 0 if lived > STEADY else failures + 1
+            failures = 0 if time.monotonic() - began > STEADY else failures + 1
             self._closing.wait(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, failures - 1)))
+
+    def _live(self, began: float) -> Exception:
+        """One process from start to end; returns why it ended."""
+        try:
+            child = Child(self._python, self._start, self._frame, offline=self._offline)
+        except OSError as error:
+            return UserError(f"the engine's Python {self._python} cannot be started: {error.strerror}")
+        try:
+            came_up = self._come_up(child, began)
+            if came_up:
+                self._watch(child)
+        finally:
+            child.close()
+        if child.failed is not None:
+            return error_from_message(child.failed)
+        return EngineUnavailable(child.cause if came_up else f"the engine process did not start: {child.cause}")
 
     def _come_up(self, child: Child, began: float) -> bool:
         while not child.answered.wait(0.1):
@@ -319,13 +332,9 @@ class SupervisedEngine:
         while not child.gone.wait(0.25):
             if self._closing.is_set():
                 return
+            child.cancel_dropped()
             if (silent := time.monotonic() - child.last_beat) > self._limits.heartbeat:
                 child.kill(f"no heartbeat for {silent:.1f} s")
-
-    def _start_failure(self, child: Child) -> Exception:
-        if child.failed is not None:
-            return error_from_message(child.failed)
-        return EngineUnavailable(f"the engine process did not start: {child.cause}")
 
 
 class _Answer(Iterator[Token]):
@@ -359,7 +368,7 @@ class _Answer(Iterator[Token]):
         self._child.cancel(self._request)
 
     def __del__(self) -> None:
-        self._child.cancel(self._request)
+        self._child.drop(self._request)
 
 
 def _info(data: Mapping[str, Any]) -> EngineInfo:
