@@ -21,7 +21,7 @@ from tests.pictures import room
 
 HEIGHT, WIDTH = 48, 64
 PICTURE = room(HEIGHT, WIDTH)
-GRAY = cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY)
+GRAY: npt.NDArray[np.uint8] = np.asarray(cv2.cvtColor(PICTURE, cv2.COLOR_RGB2GRAY), np.uint8)
 
 # What cv_bridge's cvtColor2 does towards "rgb8" or "rgb16": OpenCV's code for each encoding (getConversionCodes).
 CV_BRIDGE_CODES = {
@@ -102,7 +102,7 @@ def sent(encoding: str, *, big_endian: bool = False, padding: int = 0) -> tuple[
     """A message of the picture in `encoding`, what should come out, and by how much a colour may differ."""
     deep = PICTURE.astype(np.uint16) * 257
     alpha = np.full((HEIGHT, WIDTH, 1), 9, np.uint8)
-    gray = np.repeat(GRAY[..., None], 3, axis=-1)
+    gray: Image = np.repeat(GRAY[..., None], 3, axis=-1)
     if encoding in ("nv12", "nv21", "nv24"):
         message = message_of(planes(encoding), encoding, padding=padding)
         message.height = HEIGHT
@@ -132,7 +132,7 @@ def generic(encoding: str) -> tuple[npt.NDArray[Any], Image, int]:
     kind, channels = encoding.split("C")
     dtype = {"8U": "u1", "8S": "i1", "16U": "u2", "16S": "i2", "32S": "i4", "32F": "f4", "64F": "f8"}[kind]
     highest = 1.0 if kind.endswith("F") else float(np.iinfo(dtype).max)
-    gray = np.repeat(GRAY[..., None], 3, axis=-1)
+    gray: Image = np.repeat(GRAY[..., None], 3, axis=-1)
     colours = {
         "1": gray[..., :1],
         "2": gray[..., :2],
@@ -167,7 +167,7 @@ def test_every_encoding_shows_the_picture(encoding: str, converter: Converter) -
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_converters_agree_to_the_last_bit(encoding: str) -> None:
     message = sent(encoding)[0]
-    first, *others = [image_from_ros(message, parameter.values[0]) for parameter in converters()]  # type: ignore[arg-type]
+    first, *others = (image_from_ros(message, each.values[0]) for each in converters())
     for other in others:
         np.testing.assert_array_equal(first, other)
 
