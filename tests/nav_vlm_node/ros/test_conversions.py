@@ -32,9 +32,7 @@ from nav_vlm_node.view import Camera
 float32s = st.one_of(st.just(NAN), st.floats(-3.125, 3.125, width=32))
 # A NUL ends a string on the way through C, and lone surrogates are no text.
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
-steps = st.builds(
-    Step, st.sampled_from(Action), float32s, st.one_of(st.just(NAN), st.floats(0, 50, width=32)), st.text()
-)
+steps = st.builds(Step, st.sampled_from(Action), float32s, st.one_of(st.just(NAN), st.floats(0, 50, width=32)), texts)
 instructions = st.builds(
     Instruction,
     query_id=texts, query=texts, status=st.sampled_from(Status), text=texts,

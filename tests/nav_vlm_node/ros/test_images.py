@@ -227,7 +227,8 @@ def test_what_cannot_be_right_is_one_clear_line(change: dict[str, Any], says: st
 
 
 @given(
-    encoding=st.one_of(st.sampled_from(ENCODINGS), st.text(max_size=8)), height=st.integers(0, 9), width=st.integers(0, 9),
+    encoding=st.one_of(st.sampled_from(ENCODINGS), st.text(max_size=8)),
+    height=st.integers(0, 9), width=st.integers(0, 9),
     step=st.integers(0, 80), big=st.booleans(), data=st.binary(max_size=700),
 )  # fmt: skip
 def test_any_message_is_decoded_or_refused(
