@@ -28,4 +28,5 @@ def shared_files() -> list[tuple[str, list[str]]]:
 if not glob("nav_vlm_node/*.py"):
     raise SystemExit("setup.py: error: run it in the folder that it is in")
 
-setup(data_files=shared_files())
+# python_requires is here because colcon cannot read what setuptools makes of it in setup.cfg.
+setup(data_files=shared_files(), python_requires=">=3.10")

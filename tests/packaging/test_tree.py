@@ -50,6 +50,17 @@ def test_a_robots_own_builds_are_never_required() -> None:
         assert not re.search(r"torch|transformers|opencv|peft", required), name
 
 
+@pytest.mark.parametrize("folder", ["", "ros2_ws/src/nav_vlm_sim"])
+def test_colcon_can_read_the_setup(folder: str) -> None:
+    code = (
+        "import distutils.core, setuptools; d = distutils.core.run_setup('setup.py', ['--dry-run'], 'config'); "
+        "print({k: v for k, v in vars(d).items() if k[0] != '_' and k not in ('metadata', 'cmdclass')})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "SpecifierSet" not in done.stdout
+
+
 @pytest.mark.parametrize("name", PACKAGE_XMLS)
 def test_package_xml(name: str) -> None:
     root = package_xml(name)
