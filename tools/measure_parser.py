@@ -128,6 +128,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="measure the parser on people's own answers")
     parser.add_argument("folder", type=Path, metavar="DIR", help="the published question-and-answer files")
     parser.add_argument("--labels", type=Path, required=True, help="JSONL: file, line, steps")
+    parser.add_argument("--note", default="", help="what a reader of the result must know; kept in it")
     parser.add_argument("--out", type=Path, help="write the result there too")
     args = parser.parse_args(arguments)
     try:
@@ -138,7 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     labels = args.labels.name if args.labels.is_absolute() else args.labels
     command = f"python tools/measure_parser.py DIR --labels {labels}"
-    report = json.dumps({"command": command, "commit": _commit(), "machine": _machine(), **result}, indent=2)
+    made = {"command": command, "commit": _commit(), "machine": _machine(), "note": args.note}
+    report = json.dumps({**made, **result}, indent=2)
     print(report)
     if args.out:
         args.out.write_text(report + "\n", encoding="utf-8")

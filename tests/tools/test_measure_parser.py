@@ -48,7 +48,7 @@ def test_what_is_right_is_counted_by_answer_and_by_step(
         {"file": "hall.txt", "line": 1, "steps": ["turn left", "locate left"]},  # wrong on purpose: it is on the right
         {"file": "hall.txt", "line": 3, "steps": ["hazard"]},
     )
-    assert tool.main([str(folder), "--labels", str(path), "--out", str(folder / "out.json")]) == 0
+    assert tool.main([str(folder), "--labels", str(path), "--out", str(folder / "out.json"), "--note", "made up"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result == json.loads((folder / "out.json").read_text())
     assert (result["value"], result["n"]) == (0.5, 2)
@@ -62,6 +62,7 @@ def test_what_is_right_is_counted_by_answer_and_by_step(
         {"file": "hall.txt", "line": 1, "label": ["turn left", "locate left"], "parsed": ["turn left", "locate right"]}
     ]
     assert str(folder) not in result["command"]
+    assert result["note"] == "made up"
 
 
 @pytest.mark.parametrize(
