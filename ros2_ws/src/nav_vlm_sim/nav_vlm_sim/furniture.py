@@ -8,7 +8,7 @@ a box's size is its half extents, as in MuJoCo.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -36,6 +36,7 @@ class Item:
 
     footprint: [N, 2] corners on the floor in the item's frame, empty for what hangs on a wall.
     height: metres, top of the item. arrow: where a sign points ("left", "right", "ahead", "").
+    leaf: [N, 2] corners of a door leaf that stands in the room, in the item's frame; else empty.
     """
 
     kind: str
@@ -47,11 +48,24 @@ class Item:
     y: float = 0.0
     yaw: float = 0.0
     bottom: float = 0.0
+    leaf: Vector = field(default_factory=lambda: np.zeros((0, 2)))
 
     def corners(self) -> Vector:
         """[N, 2] footprint corners in the room's frame."""
-        c, s = np.cos(self.yaw), np.sin(self.yaw)
-        return self.footprint @ np.array([[c, s], [-s, c]]) + (self.x, self.y)
+        return self._in_room(self.footprint)
+
+    def leaf_corners(self) -> Vector:
+        """[N, 2] corners of the open leaf in the room's frame."""
+        return self._in_room(self.leaf)
+
+    def _in_room(self, points: Vector) -> Vector:
+        return points @ _turned(self.yaw) + (self.x, self.y)
+
+
+def _turned(yaw: float) -> Vector:
+    """[2, 2] that turns row vectors by `yaw`."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([[c, s], [-s, c]])
 
 
 def rectangle(half_x: float, half_y: float, offset_x: float = 0.0) -> Vector:
@@ -131,7 +145,8 @@ def open_door(rng: Rng) -> Item:
         Part("box", (-depth / 2, 0, -0.02), (depth / 2, outer, 0.02), floor, material(rng, "flat", 0.5)),
         Part("box", (-depth / 2, 0, height + 0.02), (depth / 2, outer, 0.02), beyond),
     ]
-    return Item("open door", parts, rectangle(0.08, half + 0.1), height + 0.1)
+    standing = rectangle(0.02, half) @ _turned(-side * angle) + (x + 0.05, y)
+    return Item("open door", parts, rectangle(0.08, half + 0.1), height + 0.1, leaf=standing)
 
 
 def lift(rng: Rng) -> Item:

@@ -33,6 +33,7 @@ MAX_HIDDEN_PIXELS = 3  # up to this many the thing counts as not visible; betwee
 SHARE_SHOWN = 0.2  # of its usual silhouette, that must show
 FILL = {"table": 0.35, "chair": 0.45, "plant": 0.4, "person": 0.5, "open door": 0.35}  # silhouette / bounding box
 TIE = 1.25  # two of a kind at nearly the same distance (ratio) are not asked about: "the door" names neither
+APART = math.radians(10)  # two of a kind closer together than this share an answer
 READABLE_WIDTH = math.radians(6.0)  # a sign's arrow can be made out from this angular width on
 HALF_CORRIDOR = 0.4  # metres: half the width a walking person needs
 AHEAD_RANGE = 3.0  # metres, how far "in my way" reaches
@@ -83,10 +84,13 @@ def observe(
 ) -> tuple[Observation, npt.NDArray[np.int16]]:
     """The truth of one render, and the item map [view.height, view.width] seen through the model's view."""
     items = remap(render.item, view_map(camera, rig, view), fill=NOTHING, nearest=True)
-    seen = tuple(_look(scene, i, pose, view, items) for i in range(len(scene.items)))
+    return conclude(scene, pose, tuple(_look(scene, i, pose, view, items) for i in range(len(scene.items)))), items
+
+
+def conclude(scene: Scene, pose: Pose, seen: tuple[Seen, ...]) -> Observation:
+    """What follows from the geometry and from what is in view."""
     targets = {name: _target(scene, name, seen, pose) for name in TARGETS}
-    ahead, known = _ahead(scene, seen, pose)
-    return Observation(seen, targets, ahead, known), items
+    return Observation(seen, targets, *_ahead(scene, seen, pose))
 
 
 def wrap(angle: float) -> float:
@@ -173,9 +177,10 @@ def _hazards(
     found = []
     for s in seen:
         item = scene.items[s.item]
-        if s.item == leave_out or s.kind in ON_WALLS or s.pixels < MIN_PIXELS:
+        if s.item == leave_out or s.pixels < MIN_PIXELS or (s.kind in ON_WALLS and not len(item.leaf)):
             continue
-        distance = _enters_strip(in_wearer_frame(item.corners(), pose), bearing)
+        standing = item.leaf_corners() if len(item.leaf) else item.corners()
+        distance = _enters_strip(in_wearer_frame(standing, pose), bearing)
         if distance < until - 0.25:
             name = "wall" if s.kind == "column" else s.kind
             found.append(Step(Action.CAUTION, s.bearing, distance, name))
@@ -189,9 +194,8 @@ def _target(scene: Scene, name: str, seen: tuple[Seen, ...], pose: Pose) -> Targ
     if not shown:
         return Target(name, None if unsure else False)
     nearest = shown[0]
-    rivals = [s.distance for s in (*shown[1:], *unsure)]
-    apart = all(abs(wrap(s.bearing - nearest.bearing)) > math.radians(10) for s in shown[1:])
-    if any(d < TIE * nearest.distance for d in rivals) and (apart or unsure):
+    rivals = [*unsure, *(s for s in shown[1:] if abs(wrap(s.bearing - nearest.bearing)) > APART)]
+    if any(s.distance < TIE * nearest.distance for s in rivals):
         return Target(name, None, nearest.bearing, nearest.distance)
     hazards = _hazards(scene, seen, pose, nearest.bearing, nearest.distance, nearest.item)
     return Target(name, True, nearest.bearing, nearest.distance, hazards)
