@@ -5,7 +5,7 @@
 DIR holds the question-and-answer files that the authors of arXiv 2509.07488 published, line by line
 `image;Q:question;A:answer`; they are read from there and never copied. A label is
 {"file": name, "line": number from 1, "steps": ["move ahead", "turn left", ...]}: what a person reads in that answer, as
-kind (turn, move, locate, hazard, clear, stop) and side (left, right, ahead, behind, none).
+kind (turn, move, locate, hazard; or clear and stop, without a side) and side (left, right, ahead, behind, none).
 An answer is right when the parser finds exactly these steps, in this order, each with the right side.
 """
 
