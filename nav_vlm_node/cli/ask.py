@@ -17,7 +17,7 @@ from nav_vlm_node.guide import Guide, Listener
 from nav_vlm_node.instruction import NAN, Instruction, Status
 from nav_vlm_node.paths import embedded_model
 from nav_vlm_node.ros.parameter_table import BY_NAME, Value
-from nav_vlm_node.ros.parameters import guide_options, objection
+from nav_vlm_node.ros.parameters import defaults, guide_options, objection
 
 HELP = "one answer to one question about one image, without ROS"
 
@@ -135,7 +135,7 @@ def _parameters(args: argparse.Namespace) -> dict[str, Value]:
 
 
 def _checked(values: dict[str, Value]) -> dict[str, Value]:
-    why = objection(values, {})
+    why = objection(values, defaults())
     if why is not None:
         raise UserError(why)
     return values

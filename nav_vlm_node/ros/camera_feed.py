@@ -73,9 +73,9 @@ class CameraFeed:
         return (len(arrivals) - 1) / max(arrivals[-1] - arrivals[0], 1e-6)
 
     @property
-    def has_camera_info(self) -> bool:
-        """Whether a camera_info has arrived."""
-        return self._camera_info is not None
+    def camera_info(self) -> CameraInfo | None:
+        """The newest camera_info; None before the first."""
+        return self._camera_info
 
     @property
     def publishers(self) -> int:

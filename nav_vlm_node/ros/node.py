@@ -343,7 +343,7 @@ class GuideNode(LifecycleNode):
             image_count=feed.count,
             image_publishers=feed.publishers,
             image_problem=feed.problem,
-            camera_info=feed.has_camera_info,
+            camera_info=feed.camera_info is not None,
             max_image_age=float(self._value("max_image_age")),
             busy=self.desk.busy,
             counts=dict(self.desk.counts),

@@ -70,10 +70,9 @@ def objection(changed: Mapping[str, object], current: Mapping[str, Value]) -> st
     Names that are not in the table are let by.
     """
     known = {name: value for name, value in changed.items() if name in BY_NAME}
-    for name, value in known.items():
-        found = BY_NAME[name].objection(value)
-        if found is not None:
-            return found
+    found = next(filter(None, (BY_NAME[name].objection(value) for name, value in known.items())), None)
+    if found is not None or len({**current, **known}) < len(PARAMETERS):  # while declaring: one is not there yet
+        return found
     try:
         guide_options({**current, **known})  # type: ignore[dict-item]  # every value's type was checked above
     except UserError as error:
