@@ -97,7 +97,7 @@ def set_loss(read: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> t
         + 0.5 * (ahead * known).sum() / known.sum().clamp(min=1)
         + 0.25 * _match(read["ahead_bearing"], truth["ahead_bearing"], BEARINGS, 2.5, something)
         + 0.25 * _match(read["ahead_distance"], _log(truth["ahead_distance"]), DISTANCES, 0.1, something)
-        + 0.3 * (arrow * sign).sum() / sign.sum().clamp(min=1)
+        + 1.0 * (arrow * sign).sum() / sign.sum().clamp(min=1)
     )
 
 
