@@ -112,7 +112,7 @@ UNKNOWN_PLACES = (
     "swimming pool", "fish tank", "printer", "spaceship", "coffee machine", "bakery", "fountain", "piano",
     "fire extinguisher", "train platform", "library", "kitchen", "garden", "taxi", "ticket machine", "pharmacy",
     "reception", "vending machine", "moon", "bus stop", "museum", "bank", "escalator", "car park", "school",
-    "radio", "window", "fridge", "bicycle", "doctor", "cash desk", "gate twelve", "lamp", "mirror",
+    "radio", "window", "fridge", "bicycle", "doctor", "cash register", "gate twelve", "lamp", "mirror",
     "post office", "clock", "bridge", "computer", "hotel", "parking meter", "church", "tree", "bed", "shower",
     "ball", "telephone", "supermarket", "river", "camera", "book shelf", "laundry", "dog", "meeting room",
     "wardrobe", "fireplace", "barber", "playground", "atrium", "cinema", "tram",

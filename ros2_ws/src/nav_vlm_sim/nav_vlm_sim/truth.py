@@ -179,11 +179,13 @@ def _hazards(
         item = scene.items[s.item]
         if s.item == leave_out or s.pixels < MIN_PIXELS or (s.kind in ON_WALLS and not len(item.leaf)):
             continue
-        standing = item.leaf_corners() if len(item.leaf) else item.corners()
-        distance = _enters_strip(in_wearer_frame(standing, pose), bearing)
+        standing = in_wearer_frame(item.leaf_corners() if len(item.leaf) else item.corners(), pose)
+        distance = _enters_strip(standing, bearing)
         if distance < until - 0.25:
             name = "wall" if s.kind == "column" else s.kind
-            found.append(Step(Action.CAUTION, s.bearing, distance, name))
+            # An open door's own bearing is its opening's; what stands in the way is the leaf.
+            where = math.atan2(*standing.mean(axis=0)[::-1]) if len(item.leaf) else s.bearing
+            found.append(Step(Action.CAUTION, where, distance, name))
     return tuple(sorted(found, key=lambda step: step.distance))
 
 
