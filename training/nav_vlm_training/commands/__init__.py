@@ -1,0 +1,1 @@
+"""The subcommands of `nav-vlm-train`, a module each."""

@@ -1,0 +1,48 @@
+"""`nav-vlm-train embedded`: make the model that comes with nav_vlm, from nothing, in stages that can be interrupted."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nav_vlm_node import results
+
+HELP = "make the model that comes with nav_vlm, from nothing"
+STAGES = ("frames", "perception", "base", "adapter")
+
+# name of MakeConfig -> what it is; a test compares the defaults named here with the class
+OPTIONS = {
+    "worlds": "sets of surface patterns to render for training, 144 frames each (800)",
+    "held_out_worlds": "the same, for the figures on the way (8)",
+    "samples": "frames that perception sees in all (420000)",
+    "language_frames": "frames that the language stages use (60000)",
+    "passes": "each of those as it is and in this many forms less one (2)",
+    "base_steps": "updates of the base's language model (6000)",
+    "adapter_steps": "updates of the adapter (3000)",
+    "rank": "of the adapter, LoRA's r (16)",
+    "alpha": "of the adapter, LoRA's alpha (32)",
+    "seed": "of everything that is drawn (0)",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--run", type=Path, required=True, metavar="DIR",
+        help="everything is kept there; the same command, or --run alone, goes on with it",
+    )  # fmt: skip
+    parser.add_argument("--stage", choices=(*STAGES, "all"), default="all", help="only this one (all that are missing)")
+    parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N (cpu)")
+    for name, text in OPTIONS.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N", help=text)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make what is missing. Raises UserError; KeyboardInterrupt after what was reached has been kept."""
+    from nav_vlm_training.embedded.run import make
+
+    given = {name: getattr(args, name) for name in (*OPTIONS, "device") if getattr(args, name) is not None}
+    command = results.command_line("nav-vlm-train", args.argv)
+    make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)
+    return 0
