@@ -171,12 +171,15 @@ def _made(run: Mapping[str, Any]) -> str:
     stages = run.get("stages", {})
     if stages:
         rows = [
-            [name, f"{stage['seconds'] / 60:.0f}", stage["machine"].get("gpu") or stage["machine"]["cpu"], stage["date"][:10],
-             stage["commit"][:12]]
+            [name, f"{stage['seconds'] / 60:.0f}", _processor(stage), stage["date"][:10], stage["commit"][:12]]
             for name, stage in stages.items()
-        ]  # fmt: skip
+        ]
         lines.append(table(["stage", "minutes", "on", "finished", "commit"], rows))
     return "\n\n".join(lines)
+
+
+def _processor(record: Mapping[str, Any]) -> str:
+    return str(record["machine"].get("gpu") or record["machine"]["cpu"])
 
 
 def _again(run: Mapping[str, Any], figures: Mapping[str, Any]) -> str:

@@ -77,7 +77,7 @@ def settings(record: Mapping[str, Any], given: Mapping[str, Any]) -> MakeConfig:
     for name, value in given.items():
         if name in FIXED and kept.get(name, value) != value:
             raise UserError(f"--{name} {value}: this run has {name} {kept[name]}; give another --run")
-        if isinstance(value, int) and (value < 0 or value == 0 and name not in MAY_BE_ZERO):
+        if isinstance(value, int) and value < (0 if name in MAY_BE_ZERO else 1):
             raise UserError(f"--{name.replace('_', '-')} {value}: give a number from {int(name not in MAY_BE_ZERO)} up")
     return replace(MakeConfig(), **{**kept, **given})
 
