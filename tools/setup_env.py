@@ -220,6 +220,8 @@ def main():
     except SetupError as error:
         print("setup: error: {}".format(error), file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

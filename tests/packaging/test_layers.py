@@ -35,7 +35,6 @@ LAYERS = {
     "guard": 3,
     "guide": 3,
     "replies": 1,
-    "results": 1,
     "cli": 4,
     "ros": 4,
 }
