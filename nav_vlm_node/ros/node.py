@@ -34,6 +34,7 @@ from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
 from nav_vlm_node.ros.run import main_of
 from nav_vlm_node.ros.services import Services, repeated
+from nav_vlm_node.ros.transitions import answer_impossible_transitions
 from nav_vlm_node.ros.worker import Worker
 from nav_vlm_node.vlm.protocol import Engine
 
@@ -62,6 +63,7 @@ class GuideNode(LifecycleNode):
     def __init__(self, *, engine_factory: EngineFactory = load_configured_engine, **node_arguments: Any) -> None:
         super().__init__("nav_vlm", **node_arguments)
         self.log: Any = Node.get_logger(self)
+        answer_impossible_transitions(self)
         parameters.declare(self)
         self._engine_factory = engine_factory
         self.guide: Guide | None = None

@@ -80,7 +80,10 @@ PARAMETERS: tuple[Spec, ...] = (
         "default (what the model names); empty: the base alone",
     ),
     Spec(
-        name="device", default="auto", read_only=True, description="where the model runs: auto, cpu, cuda, or cuda:1 and so on"
+        name="device",
+        default="auto",
+        read_only=True,
+        description="where the model runs: auto, cpu, cuda, or cuda:1 and so on",
     ),
     Spec(
         name="dtype",
