@@ -223,6 +223,9 @@ def environment(python: str, *, offline: bool) -> dict[str, str]:
     """
     env = dict(os.environ)
     env["TOKENIZERS_PARALLELISM"] = "false"
+    # By default OpenMP's threads spin while they wait; beside a camera and a simulator that costs the model ten times
+    # more than sleeping does.
+    env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if offline:
         env["HF_HUB_OFFLINE"] = env["TRANSFORMERS_OFFLINE"] = "1"
     if Path(python) == Path(sys.executable):
