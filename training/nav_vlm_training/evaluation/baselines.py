@@ -41,7 +41,8 @@ def learn_question_only(reference: Sequence[Sample]) -> Callable[[Sample], str]:
     for sample in reference:
         by_question[sample.question].append(sample)
         by_landmark[landmark_of(sample.question) or ""].append(sample)
-    questions = list(by_question)
+    # A question that names nothing known is like others that do not.
+    questions = [question for question in by_question if not landmark_of(question)] or list(by_question)
     bags, vocabulary = _bags(questions)
 
     @cache

@@ -47,8 +47,8 @@ def confusion_plot(counts: dict[str, dict[str, int]]) -> bytes:
     from matplotlib.figure import Figure
 
     names = column_names()
-    rows = [name for name in names if name in counts]
-    table = np.array([[counts[row].get(name, 0) for name in names] for row in rows], float).reshape(
+    rows = [name for name in names if name in counts] or ["ahead"]
+    table = np.array([[counts.get(row, {}).get(name, 0) for name in names] for row in rows], float).reshape(
         len(rows), len(names)
     )
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
