@@ -198,9 +198,10 @@ def tiny_tokenizer(language: Language) -> PreTrainedTokenizerFast:
 
 
 def _save_processor(path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
-    from transformers import Blip2Processor, BlipImageProcessorPil
+    import transformers
+    from transformers import Blip2Processor
 
-    image_processor = BlipImageProcessorPil(
-        size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}, image_mean=MEAN, image_std=STD
-    )
+    # The PIL one has that name where there is a torchvision one too (transformers 5.21 on).
+    kind = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
+    image_processor = kind(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE}, image_mean=MEAN, image_std=STD)
     Blip2Processor(image_processor, tokenizer, num_query_tokens=NUM_QUERY_TOKENS).save_pretrained(path)

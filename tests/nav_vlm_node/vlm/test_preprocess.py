@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import Blip2Processor
+import transformers
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.preprocess import Preprocessor
@@ -20,9 +20,8 @@ from tests.nav_vlm_node.vlm.conftest import picture
 @pytest.mark.parametrize("shape", [(32, 32), (48, 64), (17, 90), (32, 31), (480, 640)])
 def test_equals_the_processor(tiny_models: dict[str, Path], shape: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
-    processor: Any = Blip2Processor.from_pretrained(tiny_models["t5"])
-    assert type(processor.image_processor).__name__ == "BlipImageProcessorPil"
-    expected = processor.image_processor(image, return_tensors="pt")["pixel_values"]
+    kind: Any = getattr(transformers, "BlipImageProcessorPil", None) or transformers.BlipImageProcessor
+    expected = kind.from_pretrained(tiny_models["t5"])(image, return_tensors="pt")["pixel_values"]
     ours = Preprocessor.from_directory(tiny_models["t5"], 32)([image])
     assert ours.shape == expected.shape == (1, 3, 32, 32)
     torch.testing.assert_close(ours, expected, rtol=0, atol=2e-6)

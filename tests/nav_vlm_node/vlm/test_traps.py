@@ -31,6 +31,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import Blip2ForConditionalGeneration
 
+from nav_vlm_node.vlm import adapters as adapters_module
 from nav_vlm_node.vlm import blip2 as blip2_module
 from nav_vlm_node.vlm.adapters import attach_new, merge_adapter, target_regex, touched_modules
 from nav_vlm_node.vlm.blip2 import image_tokens, prompt_embeds
@@ -136,6 +137,12 @@ def test_7_a_suffix_that_two_components_share(tiny_models: dict[str, Path]) -> N
     assert len(touched) == 4
     assert all(name.startswith("language_model.") for name in touched)
     assert target_regex({"language_model": ("q",)}) == r"(?:language_model\.(?:.+\.)?(?:q))"
+
+
+def test_7_other_modules_than_meant_are_an_error(tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters_module, "target_regex", lambda targets: ["fc1"])  # a suffix, as peft's examples have
+    with pytest.raises(ValueError, match=r"on other modules than meant.*vision_model"):
+        attach_new(blip2(tiny_models["opt"]), targets={"language_model": ("fc1",)})
 
 
 def test_10_dropout_is_off(tiny: Path) -> None:
