@@ -98,6 +98,19 @@ def test_3_a_head_of_its_own_stays_so(copied: Callable[[str], Path], tmp_path: P
     assert torch.equal(merged[HEAD], on_disk[HEAD])
 
 
+def test_3_loading_that_ties_is_undone(tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Blip2ForConditionalGeneration.from_pretrained
+
+    def tying(*args: Any, **options: Any) -> Any:
+        model, loading = original(*args, **options)
+        model.language_model.lm_head.weight = model.language_model.shared.weight
+        return model, loading
+
+    monkeypatch.setattr(Blip2ForConditionalGeneration, "from_pretrained", tying)
+    loaded: Any = load_model(read_model_card(tiny_models["t5"]), "cpu", torch.float32)
+    assert torch.equal(loaded.language_model.lm_head.weight, load_file(tiny_models["t5"] / "model.safetensors")[HEAD])
+
+
 def test_3_a_tied_head_stays_tied(copied: Callable[[str], Path]) -> None:
     model = copied("t5")
     tensors = load_file(model / "model.safetensors")
