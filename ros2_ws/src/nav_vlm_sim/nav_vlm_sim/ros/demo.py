@@ -1,0 +1,313 @@
+"""The demo's ROS 2 side: the camera node and the guide node as processes of their own, and a client that asks."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.srv import SetParametersAtomically
+from rclpy.action.client import ActionClient
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import String
+
+from nav_vlm_msgs.action import Guide
+from nav_vlm_msgs.msg import Instruction as InstructionMsg
+from nav_vlm_msgs.msg import Query
+from nav_vlm_node.instruction import Instruction
+from nav_vlm_node.ros import qos
+from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
+from nav_vlm_node.ros.middleware import allow_large_images
+from nav_vlm_node.ros.run import Spinner
+from nav_vlm_sim.demo.records import By, Reply
+from nav_vlm_sim.ros.camera_node import TRUTH
+
+START_PATIENCE = 300.0  # seconds for the model to load, on the slowest machine
+SHOW_PATIENCE = 60.0  # seconds for a scene to be drawn
+ANSWER_PATIENCE = 60.0  # seconds; longer than any deadline of the node
+STOP_PATIENCE = 10.0  # seconds for a process to end in order
+DOMAINS = range(1, 102)  # ids that work on every platform; 0 is where a developer's ROS may be running
+
+Value: TypeAlias = "bool | int | float | str"
+
+
+class DemoFailure(Exception):
+    """The system did not do what it is there for; the message is one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """What the node says of itself when it is ready."""
+
+    model: str
+    adapter: str
+    device: str
+    seconds: float  # since the processes were started
+
+
+class _Process:
+    """A node in a process of its own, on a leash: it ends in order when this process does, however it ends."""
+
+    def __init__(self, name: str, module: str, parameters: Mapping[str, Value], folder: Path) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        # A file, because no quoting on a command line keeps "" and paths with blanks as they are.
+        file = folder / f"{name}.yaml"
+        file.write_text(json.dumps({"/**": {"ros__parameters": dict(parameters)}}), encoding="utf-8")
+        command = [sys.executable, "-m", "nav_vlm_sim.ros.leashed", module, "--ros-args", "--params-file", str(file)]
+        with self.log.open("wb") as log:
+            # A group of its own: a Ctrl-C in the terminal is for the demo, which then lets the leash go.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        assert self._process.stdin is not None
+        self._leash: IO[bytes] = self._process.stdin
+
+    def check(self) -> None:
+        """Raises DemoFailure if the process has ended."""
+        status = self._process.poll()
+        if status is not None:
+            raise DemoFailure(f"the process of {self.name} ended (exit status {status}): {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+    def release(self) -> None:
+        """Let it end."""
+        self._leash.close()
+
+    def wait(self, until: float) -> None:
+        """Wait for its end, and make sure of it; also of processes that it started."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(max(0.1, until - time.monotonic()))
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@dataclass
+class _Heard:
+    """What the client has received; written by the executor's threads, under the lock."""
+
+    camera_stamp: float = -math.inf
+    truth: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, DiagnosticStatus] = field(default_factory=dict)
+
+
+class System:
+    """Camera, guide and client on a ROS 2 domain of their own. Close it, or use it as a context manager.
+
+    camera, guide: parameters of the nodes `sim_camera` and `nav_vlm`. domain: None for one that nobody uses.
+    """
+
+    def __init__(self, camera: Mapping[str, Value], guide: Mapping[str, Value], domain: int | None = None) -> None:
+        self.domain = free_domain() if domain is None else domain
+        self.started = time.monotonic()
+        self._folder = Path(tempfile.mkdtemp(prefix="nav_vlm_demo_"))
+        os.environ["ROS_DOMAIN_ID"] = str(self.domain)
+        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        os.environ["ROS_LOG_DIR"] = str(self._folder / "ros")
+        allow_large_images()
+        self._processes = [
+            _Process("nav_vlm", "nav_vlm_node.ros.node", guide, self._folder),
+            _Process("sim_camera", "nav_vlm_sim.ros.camera_node", camera, self._folder),
+        ]
+        self._heard = _Heard()
+        self._changed = threading.Condition()
+        self._asked = 0
+        self._answers: dict[str, queue.SimpleQueue[tuple[str, float, Any]]] = {}
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=self.domain, signal_handler_options=SignalHandlerOptions.NO)
+        self._spinner = Spinner(self._context, threads=2)
+        self._node = Node("demo", context=self._context)
+        self._action = ActionClient(self._node, Guide, "guide")
+        self._queries = self._node.create_publisher(Query, "query", qos.QUESTION)
+        self._show = self._node.create_client(SetParametersAtomically, "sim_camera/set_parameters_atomically")
+        self._node.create_subscription(InstructionMsg, "instruction", self._on_instruction, qos.ANSWER)
+        self._node.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos.CAMERA)
+        self._node.create_subscription(String, "truth", self._on_truth, TRUTH)
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS)
+        self._spinner.add(self._node)
+
+    def __enter__(self) -> System:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End everything, in order. Idempotent."""
+        for process in self._processes:
+            process.release()
+        if self._context.ok():
+            self._action.destroy()
+            self._spinner.close()
+            rclpy.shutdown(context=self._context)
+        until = time.monotonic() + STOP_PATIENCE
+        for process in self._processes:
+            process.wait(until)
+        self._processes = []
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def wait_ready(self) -> Ready:
+        """Wait until the model is loaded, pictures arrive, and the client sees everything. Raises DemoFailure."""
+        self._until(self._is_ready, START_PATIENCE, "the model to load")
+        values = {pair.key: pair.value for pair in self._heard.parts["model"].values}
+        adapter = "" if values["adapter"] == "(base)" else values["adapter"]
+        seconds = time.monotonic() - self.started
+        return Ready(model=values["model"], adapter=adapter, device=values["device"], seconds=seconds)
+
+    def show(self, scene: int, view: int) -> float:
+        """Have the camera look from there; returns the stamp of the first image that does. Raises DemoFailure."""
+        values = [Parameter("seed", value=scene), Parameter("view", value=view)]
+        request = SetParametersAtomically.Request(parameters=[value.to_parameter_msg() for value in values])
+        done = self._show.call_async(request)
+        done.add_done_callback(lambda _: self._notify())
+        self._until(done.done, SHOW_PATIENCE, "the camera node to take a parameter")
+        if not done.result().result.successful:
+            raise DemoFailure(f"the camera node refused the scene: {done.result().result.reason}")
+
+        def shown() -> bool:
+            truth = self._heard.truth
+            return (truth.get("scene"), truth.get("view")) == (scene, view)
+
+        self._until(shown, SHOW_PATIENCE, "the scene to be drawn")
+        stamp = float(self._heard.truth["stamp"])
+        # One image more than the first: by then the guide has the scene too.
+        self._until(lambda: self._heard.camera_stamp > stamp, SHOW_PATIENCE, "the camera")
+        return stamp
+
+    def ask(self, text: str, by: By, on_text: Callable[[str], None] = lambda text: None) -> Reply:
+        """Ask and wait for the answer. on_text: gets the unchecked text as it grows, on this thread."""
+        self._asked += 1
+        query = Query(id=f"demo-{os.getpid()}-{self._asked}", text=text)
+        answers = self._answers[query.id] = queue.SimpleQueue()
+        start = time.monotonic()
+        if by == "action":
+            self._send_goal(query, answers)
+        else:
+            self._queries.publish(query)
+        pieces: list[tuple[float, str]] = []
+        released: tuple[str, ...] = ()
+        while True:
+            what, at, value = self._next(answers, start + ANSWER_PATIENCE)
+            if what == "feedback":
+                released = tuple(value.released)
+                if value.text and (not pieces or value.text != pieces[-1][1]):
+                    pieces.append((at - start, value.text))
+                    on_text(value.text)
+                continue
+            # By action the topic's copy of the answer is not waited for; a goal that was refused has no result.
+            if what == "timeout" or what == by:
+                del self._answers[query.id]
+                answer: Instruction | None = None if value is None else instruction_from_ros(value)
+                return Reply(instruction=answer, pieces=tuple(pieces), released=released, total=at - start)
+
+    # ---- how --------------------------------------------------------------------------------------
+
+    def _is_ready(self) -> bool:
+        parts = self._heard.parts
+        model, image = parts.get("model"), parts.get("image")
+        if model is not None and model.level == DiagnosticStatus.ERROR:
+            raise DemoFailure(f"the node did not get ready: {model.message}")
+        ready = model is not None and model.level == DiagnosticStatus.OK
+        seeing = image is not None and image.level == DiagnosticStatus.OK
+        asking = self._action.server_is_ready() and self._show.service_is_ready()
+        listening = self._queries.get_subscription_count() > 0 and self._node.count_publishers("instruction") > 0
+        return ready and seeing and asking and listening
+
+    def _send_goal(self, query: Query, answers: queue.SimpleQueue[tuple[str, float, Any]]) -> None:
+        def on_feedback(message: Any) -> None:
+            answers.put(("feedback", time.monotonic(), message.feedback))
+
+        def on_accepted(future: Any) -> None:
+            goal = future.result()
+            if not goal.accepted:
+                answers.put(("action", time.monotonic(), None))
+                return
+            goal.get_result_async().add_done_callback(on_result)
+
+        def on_result(future: Any) -> None:
+            answers.put(("action", time.monotonic(), future.result().result.instruction))
+
+        self._action.send_goal_async(Guide.Goal(query=query), on_feedback).add_done_callback(on_accepted)
+
+    def _next(self, answers: queue.SimpleQueue[tuple[str, float, Any]], until: float) -> tuple[str, float, Any]:
+        while time.monotonic() < until:
+            try:
+                return answers.get(timeout=0.2)
+            except queue.Empty:
+                for process in self._processes:
+                    process.check()
+        return "timeout", time.monotonic(), None
+
+    def _until(self, condition: Callable[[], bool], patience: float, what: str) -> None:
+        """Wait until `condition()`; discovery has no callback, so it is looked at a few times a second besides."""
+        until = time.monotonic() + patience
+        with self._changed:
+            while not condition():
+                for process in self._processes:
+                    process.check()
+                if time.monotonic() > until:
+                    last = "; ".join(f"{process.name}: {process.last_words()}" for process in self._processes)
+                    raise DemoFailure(f"waited {patience:.0f} s for {what}; {last}")
+                self._changed.wait(0.1)
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _on_instruction(self, message: InstructionMsg) -> None:
+        answers = self._answers.get(message.query_id)
+        if answers is not None:
+            answers.put(("topic", time.monotonic(), message))
+
+    def _on_camera_info(self, message: CameraInfo) -> None:
+        with self._changed:
+            self._heard.camera_stamp = stamp_from_ros(message.header.stamp)
+            self._changed.notify_all()
+
+    def _on_truth(self, message: String) -> None:
+        with self._changed:
+            self._heard.truth = json.loads(message.data)
+            self._changed.notify_all()
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        with self._changed:
+            self._heard.parts.update({part.name.split(": ")[-1]: part for part in message.status})
+            self._changed.notify_all()
+
+
+def free_domain() -> int:
+    """A ROS 2 domain that no other process of this machine uses now: DDS's first port of it is free."""
+    first = os.getpid() % len(DOMAINS)
+    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("", 7400 + 250 * domain + 10))  # RTPS 2.2, 9.6.1.1: unicast discovery, participant 0
+            except OSError:
+                continue
+        return domain
+    return DOMAINS[first]
