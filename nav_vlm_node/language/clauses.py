@@ -82,7 +82,7 @@ def read_turn(words: Words, step_length: float) -> Steps:
         before = (Step(Action.MOVE, 0.0, where.distance),)
     elif where.distance_at > 0 and not math.isnan(where.bearing):
         after = (Step(Action.MOVE, 0.0, where.distance),)
-    if where.both or "head" in words[1:3]:  # the head is not the wearer
+    if "head" in words[1:3]:  # the head is not the wearer
         return ()
     around_it = len(rest) > 1 and (rest[1] in ARTICLES or rest[1] not in FUNCTION_WORDS)  # "right around the corner"
     if back and not around_it:

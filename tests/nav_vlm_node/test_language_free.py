@@ -110,6 +110,9 @@ PLACES = {
     "Keep the wall on your right.": "LOCATE -90 wall",
     "Stairs are at the back-right corner.": "LOCATE -45 stairs",
     "Just on your left.": "LOCATE 90",
+    "The chair is to the left of the table.": "LOCATE chair",
+    "The table is on the left side of the chair.": "LOCATE table",
+    "Yes, there is an exit on your left.": "LOCATE 90 exit",
     "The piano is on the left side of the stage.": "LOCATE 90 piano",
 }
 
@@ -221,6 +224,10 @@ def test_what_is_no_turn_is_not_taken_for_one(text: str) -> None:
         ("Do not turn left, turn right.", ["TURN -90"], ["Do not turn left"]),
         ("Turn right, not left.", ["TURN -90"], ["not left"]),
         ("Turn right instead of left.", ["TURN -90"], []),
+        ("The door is not on your left.", [], ["The door is not on your left"]),
+        ("The big door of that old room is not on your left.", ["LOCATE door"], []),
+        ("All right, go straight.", ["MOVE 0"], ["All right"]),
+        ("Turn your head left.", [], ["Turn your head left"]),
         ("Turn left or right.", [], ["Turn left or right"]),
         ("Left/right stairs.", ["LOCATE stairs"], []),
         ("The stairs are on either side.", ["LOCATE stairs"], []),
