@@ -1,0 +1,249 @@
+"""The embedded model made in miniature: every stage through the command line, interrupted, gone on with, evaluated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nav_vlm_training import cli
+from nav_vlm_training.embedded import pretrain as module
+from nav_vlm_training.embedded import run as run_module
+from nav_vlm_training.embedded.pretrain import PretrainConfig, Pretraining, pretrain
+from tests.nav_vlm_training.datasets import make_dataset
+
+SMALL = {
+    "samples": 128, "worlds": 1, "held_out_worlds": 1, "language_frames": 12, "passes": 2,
+    "base_steps": 2, "adapter_steps": 2,
+}  # fmt: skip
+STAGES = ("frames", "perception", "base", "adapter")
+
+
+def words(run: Path, *more: str) -> list[str]:
+    options = [word for name, value in SMALL.items() for word in ("--" + name.replace("_", "-"), str(value))]
+    return ["embedded", "--run", str(run), *options, *more]
+
+
+@pytest.fixture(autouse=True)
+def few_threads() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def made(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run in which every stage was made, by one command."""
+    run = tmp_path_factory.mktemp("made") / "run"
+    shutil.copytree(drawn, run)
+    assert cli.main(words(run)) == 0
+    return run
+
+
+def test_every_stage_leaves_what_the_next_needs(made: Path) -> None:
+    record = json.loads((made / "run.json").read_text())
+    assert tuple(record["stages"]) == STAGES
+    assert record["settings"]["samples"] == 128
+    for stage in record["stages"].values():
+        assert {"command", "commit", "machine", "seconds", "settings", "figures"} <= set(stage)
+        assert str(made.parent) not in json.dumps(stage), "no path of this machine is recorded"
+    assert record["stages"]["adapter"]["figures"]["n"] > 0
+    for name in ("model.safetensors", "config.json", "nav_vlm.json", "adapters/guide/adapter_model.safetensors"):
+        assert (made / "base" / name).is_file()
+
+
+def test_the_same_command_again_does_nothing(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()}
+    assert cli.main(words(made)) == 0
+    assert cli.main(["embedded", "--run", str(made)]) == 0, "--run alone has the settings of the run"
+    assert {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file()} == before
+    assert capsys.readouterr().err.count("done already") == 2 * len(STAGES)
+
+
+def test_the_made_model_is_evaluated_from_the_command_line(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_dataset(tmp_path / "set", scenes=3)
+    options = ["--limit", "6", "--json", "--max-new-tokens", "6", "--device", "cpu"]
+    assert cli.main(["evaluate", "--model", str(made / "base"), "--data", str(data), *options]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["n"], figures["model"], figures["adapter"]) == (6, "nav_vlm_embedded", "guide")
+    assert set(figures["baselines"]) == {"base", "constant", "question_only", "shuffled"}
+
+
+class Frozen:
+    """Stands in for time: seconds that a run took are no part of what it computes."""
+
+    @staticmethod
+    def monotonic() -> float:
+        return 0.0
+
+
+def state(out: Path) -> dict[str, torch.Tensor]:
+    checkpoint = torch.load(out / "checkpoint.pt", weights_only=True)
+    found = {}
+
+    def walk(name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found[name] = value
+        elif isinstance(value, (int, float)):
+            found[name] = torch.tensor(float(value))
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                walk(f"{name}.{key}", part)
+        elif isinstance(value, (list, tuple)):
+            for i, part in enumerate(value):
+                walk(f"{name}.{i}", part)
+
+    walk("", checkpoint)
+    return found
+
+
+def test_interrupted_and_resumed_is_uninterrupted(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit: weights, read-outs and optimisers after four steps, one of two runs stopped by Ctrl-C after two."""
+    monkeypatch.setattr(module, "time", Frozen)
+    config = PretrainConfig(samples=32, batch=8, warmup=2, checkpoint_every=3, evaluate_every=100)
+    shards, held_out = run / "frames/train", run / "frames/val"
+    figures = pretrain(config, shards, held_out, run / "whole")
+
+    real = Pretraining.train_step
+
+    def interrupted(self: Pretraining, *arguments: Any) -> dict[str, float]:
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Pretraining, "train_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(config, shards, held_out, run / "twice")
+    torch.manual_seed(99)  # nothing may depend on what else was drawn in the process
+    assert pretrain(config, shards, held_out, run / "twice") == figures
+    whole, twice = state(run / "whole"), state(run / "twice")
+    assert whole.keys() == twice.keys()
+    assert len(whole) > 500
+    differing = [name for name in whole if not torch.equal(whole[name], twice[name])]
+    assert not differing
+    events = [json.loads(line).get("event") for line in (run / "twice" / "log.jsonl").read_text().splitlines()]
+    assert [event for event in events if event] == ["started", "resumed"]
+
+
+def test_steps_change_what_they_should(run: Path) -> None:
+    config = PretrainConfig(samples=16, batch=8, warmup=1)
+    before = Pretraining(config, run / "fresh")
+    first = {name: value.clone() for name, value in before.model.state_dict().items()}
+    pretrain(config, run / "frames/train", run / "frames/val", run / "trained")
+    after = Pretraining(config, run / "trained")
+    assert after.resume()
+    assert after.step == 2
+    moved = {name.split(".")[0] for name, v in after.model.state_dict().items() if not torch.equal(v, first[name])}
+    assert moved == {"vision_model", "qformer", "query_tokens"}
+
+
+def test_interrupted_from_the_command_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(config: object, folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    before = run_module.STAGES["perception"]
+    monkeypatch.setitem(run_module.STAGES, "perception", (stop, *before[1:]))
+    assert cli.main(words(run)) == 130
+    assert tuple(json.loads((run / "run.json").read_text())["stages"]) == ("frames",)
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stages that write their marks and nothing else; which were made, in order."""
+    made: list[str] = []
+    for name, (_, left, names) in run_module.STAGES.items():
+
+        def stage(config: object, folder: Path, name: str = name, left: str = left) -> dict[str, float]:
+            made.append(name)
+            (folder / left).parent.mkdir(parents=True, exist_ok=True)
+            (folder / left).touch()
+            return {"direction_accuracy": float("nan")}
+
+        monkeypatch.setitem(run_module.STAGES, name, (stage, left, names))
+    return made
+
+
+def test_only_what_is_missing_is_made(stages: list[str], tmp_path: Path) -> None:
+    run = ["embedded", "--run", str(tmp_path / "run")]
+    assert cli.main([*run, "--stage", "frames"]) == 0
+    assert stages == ["frames"]
+    assert cli.main(run) == 0
+    assert stages == list(STAGES)
+    stages.clear()
+    # more samples: perception again, and what was made from it
+    assert cli.main([*run, "--samples", "500000"]) == 0
+    assert stages == ["perception", "base", "adapter"]
+    stages.clear()
+    assert cli.main([*run, "--adapter-steps", "7"]) == 0
+    assert stages == ["adapter"]
+    stages.clear()
+    assert cli.main([*run, "--stage", "base", "--again"]) == 0
+    assert cli.main(run) == 0
+    assert stages == ["base", "adapter"], "a new base needs a new adapter"
+    stages.clear()
+    (tmp_path / "run" / "base" / "model.safetensors").unlink()
+    assert cli.main(run) == 0
+    assert stages == ["base", "adapter"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--stage", "base"], "frames/train; make it first: --stage frames"),
+        (["--stage", "perception"], "--stage frames"),
+        (["--samples", "0"], "--samples 0: give a number from 1 up"),
+        (["--seed", "-1"], "--seed -1: give a number from 0 up"),
+        (["--samples", "many"], "invalid int value"),
+        (["--stage", "vision"], "invalid choice"),
+        (["--device", "tpu"], "device 'tpu'"),
+    ],
+)
+def test_bad_input_is_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["embedded", "--run", str(tmp_path / "run"), *options]) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("nav-vlm-train: error: ")
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_the_seed_of_a_run_stays(stages: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = ["embedded", "--run", str(tmp_path / "run")]
+    assert cli.main([*run, "--seed", "4"]) == 0
+    assert cli.main([*run, "--seed", "5"]) == 2
+    assert "this run has seed 4" in capsys.readouterr().err
+
+
+def test_a_damaged_record_and_a_full_disk_are_one_line(
+    stages: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{")
+    assert cli.main(["embedded", "--run", str(run)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    (run / "run.json").unlink()
+
+    def full(config: object, folder: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(run_module.STAGES, "perception", (full, *run_module.STAGES["perception"][1:]))
+    assert cli.main(["embedded", "--run", str(run)]) == 2
+    printed = capsys.readouterr().err.splitlines()[-1]
+    assert printed.startswith("nav-vlm-train: error: cannot write to")
+    assert "No space left on device" in printed
+
+
+def test_help_names_the_real_defaults() -> None:
+    from nav_vlm_training.commands.embedded import OPTIONS
+    from nav_vlm_training.embedded.make import MakeConfig
+
+    for name, text in OPTIONS.items():
+        assert text.endswith(f"({getattr(MakeConfig(), name)})"), name
