@@ -242,20 +242,17 @@ class GuideNode(LifecycleNode):
         """Do `work`; a failure is logged with its cause, which rclpy would swallow."""
         try:
             work()
-        except UserError as error:
-            self.fault = f"{name} failed: {error}"
-            self.log.error(self.fault)
         except Exception as error:
-            self.fault = f"{name} failed: {type(error).__name__}: {error}"
-            self.log.error(f"{self.fault}\n{traceback.format_exc()}")
-        else:
-            self.state, self.fault = after, ""
-            self.log.info(f"{name}: done, the node is {after}")
-            return TransitionCallbackReturn.SUCCESS
-        self.state = otherwise
-        if otherwise != "active":
-            self.desk.close(Status.NOT_READY, self.fault)
-        return TransitionCallbackReturn.FAILURE
+            expected = isinstance(error, UserError)
+            fault = f"{name} failed: {error}" if expected else f"{name} failed: {type(error).__name__}: {error}"
+            self.log.error(fault if expected else f"{fault}\n{traceback.format_exc()}")
+            if otherwise != "active":
+                self.desk.close(Status.NOT_READY, fault)
+            self.state, self.fault = otherwise, fault
+            return TransitionCallbackReturn.FAILURE
+        self.state, self.fault = after, ""
+        self.log.info(f"{name}: done, the node is {after}")
+        return TransitionCallbackReturn.SUCCESS
 
     def _load(self) -> None:
         self.desk.close(Status.NOT_READY, "the model is being loaded")

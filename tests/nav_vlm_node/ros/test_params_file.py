@@ -1,0 +1,73 @@
+"""A parameter file means to us what it means to ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import rclpy
+import yaml
+from rclpy.context import Context
+
+from nav_vlm_node import paths
+from nav_vlm_node.ros.parameters import defaults
+from nav_vlm_node.ros.params_file import parameters_from_file
+
+FILE = """
+/nav_vlm: {ros__parameters: {a: exact, last: exact}}
+/**/nav_vlm: {ros__parameters: {b: 1, last: starstar}}
+/**: {ros__parameters: {c: 2.5, group: {inner: {x: true}}, names: [p, q]}}
+nav_vlm: {ros__parameters: {d: "3"}}
+rig: {nav_vlm: {ros__parameters: {e: nested}}}
+/*/nav_vlm: {ros__parameters: {f: star, last: star}}
+/rig/other: {ros__parameters: {g: not ours}}
+/**/rig/nav_vlm: {ros__parameters: {h: starstar}}
+/rig/deeper/nav_vlm: {ros__parameters: {i: deep}}
+"""
+
+
+@pytest.mark.parametrize("namespace", ["", "rig", "rig/deeper", "other"])
+def test_it_is_read_as_rcl_reads_it(namespace: str, tmp_path: Path, ros_domain: int) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(FILE)
+    context = Context()
+    rclpy.init(args=["--ros-args", "--params-file", str(path)], context=context)
+    try:
+        node = rclpy.create_node(
+            "nav_vlm", context=context, namespace=namespace, automatically_declare_parameters_from_overrides=True
+        )
+        by_ros = {name: value.value for name, value in node.get_parameters_by_prefix("").items()}
+        full_name = node.get_fully_qualified_name()
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+    by_ros = {name: value for name, value in by_ros.items() if name.partition(".")[0] in yaml_names()}
+    assert by_ros
+    assert parameters_from_file(path, full_name) == by_ros
+
+
+def yaml_names() -> set[str]:
+    """The names in FILE, without those that every node has."""
+    found: set[str] = set()
+
+    def walk(tree: dict[str, object]) -> None:
+        for key, value in tree.items():
+            if key == "ros__parameters":
+                assert isinstance(value, dict)
+                found.update(value)
+            elif isinstance(value, dict):
+                walk(value)
+
+    walk(yaml.safe_load(FILE))
+    return found
+
+
+def test_the_shipped_file_is_every_default() -> None:
+    for name in ("/nav_vlm", "/me/nav_vlm"):
+        assert parameters_from_file(paths.config() / "nav_vlm.yaml", name) == defaults()
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "empty.yaml"
+    path.write_text("# nothing yet\n")
+    assert parameters_from_file(path, "/nav_vlm") == {}
