@@ -76,6 +76,12 @@ def test_a_target_near_the_centre_cannot_be_reversed() -> None:
     assert hit("Turn right 20 degrees.", dataclasses.replace(DOOR, bearing=D(15)), "reversal_rate") is True
 
 
+def test_nearly_behind_is_no_side_to_be_sent_to_wrongly() -> None:
+    behind = dataclasses.replace(DOOR, bearing=D(172))
+    assert judge(Answer((Step(Action.TURN, D(-174)),)), behind).hits["reversal_rate"] is False
+    assert judge(Answer((Step(Action.TURN, D(-90)),)), behind).hits["reversal_rate"] is True
+
+
 @pytest.mark.parametrize("status", [status for status in Status if status is not Status.OK])
 def test_without_status_ok_there_is_no_direction(status: Status) -> None:
     outcome = judge(Answer(DOOR_STEPS, status), DOOR)
