@@ -19,7 +19,10 @@ distances = st.floats(0.5, 12.0)
 steps = st.one_of(
     st.builds(lambda b, d, t: (Step(Action.CAUTION, b, d, t),), bearings, distances, st.sampled_from(THINGS)),
     st.builds(
-        lambda b, d, t: (Step(Action.TURN, b), Step(Action.MOVE, 0.0, d, t)), bearings, distances, st.sampled_from(THINGS)
+        lambda b, d, t: (Step(Action.TURN, b), Step(Action.MOVE, 0.0, d, t)),
+        bearings,
+        distances,
+        st.sampled_from(THINGS),
     ),
     st.builds(lambda t: (Step(Action.NOT_VISIBLE, landmark=t), Step(Action.SCAN)), st.sampled_from(THINGS)),
     st.builds(lambda b: (Step(Action.SIGN, b, landmark="exit sign"),), st.sampled_from([1.571, -1.571, 0.0])),
@@ -38,10 +41,20 @@ def tokenizer() -> object:
         thing = rng.choice(THINGS)
         bearing, distance = math.radians(rng.uniform(-50, 50)), rng.uniform(0.5, 10)
         texts.append(build_prompt(f"How do I get to the {thing}?"))
-        answer = (Step(Action.CAUTION, bearing, distance / 2, "chair"), Step(Action.TURN, -bearing), Step(Action.MOVE, 0.0, distance, thing))
+        answer = (
+            Step(Action.CAUTION, bearing, distance / 2, "chair"),
+            Step(Action.TURN, -bearing),
+            Step(Action.MOVE, 0.0, distance, thing),
+        )
         texts.append(render_canonical(quantise(answer)))
         texts.append(render_canonical(quantise((Step(Action.NO_HAZARD, distance=distance),))))
-    texts += ["Turn slowly to scan.", "Stop.", "The exit sign points left.", "I do not know that place.", "No lift in view."]
+    texts += [
+        "Turn slowly to scan.",
+        "Stop.",
+        "The exit sign points left.",
+        "I do not know that place.",
+        "No lift in view.",
+    ]
     return train_tokenizer(texts, vocab_size=400)
 
 
