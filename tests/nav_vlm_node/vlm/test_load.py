@@ -54,6 +54,7 @@ def test_plain_blip2_without_a_card(tmp_path: Path) -> None:
     assert engine.info.model == "plain"
     assert engine.info.view == View(projection="squash", width=32, height=32)
     assert engine.info.adapters == ()
+    assert not any(parameter.requires_grad for parameter in engine._model.parameters())
     assert next(iter(engine.stream(engine.encode(picture(0)), "?"))).text
 
 

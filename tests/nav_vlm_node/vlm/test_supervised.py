@@ -242,11 +242,13 @@ def test_cancel_before_the_first_token(make: Make) -> None:
 def test_request_that_waits_can_be_canceled(make: Make) -> None:
     engine = make(SCRIPTED, answers="word " * 10_000, delay=0.02, limits=Limits(grace=0.2))
     visual = engine.encode(IMAGE)
+    before = pid_of(engine)
     first = engine.stream(visual, "?", max_new_tokens=10_000)
     next(first)
     with pytest.raises(EngineDeadline):
         next(engine.stream(visual, "?", timeout=0.1))  # behind the first
-    threading.Event().wait(0.5)  # past the grace: the process must not be killed for it
+    assert not wait_for_death(before, 0.6)  # past the grace: it must not be killed for what it had not begun
+    assert pid_of(engine) == before
     assert next(first).text == " word"
 
 
@@ -339,12 +341,15 @@ def test_close_leaves_nothing(make: Make) -> None:
     assert after[2] <= before[2] | {name for name in after[2] if "nav_vlm" not in name}
 
 
-@pytest.mark.parametrize("ending", ["kill", "exit"])
+@pytest.mark.parametrize("ending", ["kill", "exit", "kill with a sibling"])
 def test_no_orphan_when_the_node_dies(ending: str) -> None:
+    """Nor when another child of the node, forked meanwhile, keeps the node's end of the socket open."""
     code = (
         "import sys, time, os\n"
         "from nav_vlm_node.vlm.supervised import SupervisedEngine\n"
         f"engine = SupervisedEngine.from_factory({SCRIPTED!r}, {{'answers': 'well'}})\n"
+        f"sibling = os.fork() if {'sibling' in ending} else 1\n"
+        "if sibling == 0: time.sleep(20); os._exit(0)\n"
         "print(engine.status.pid, flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -352,12 +357,12 @@ def test_no_orphan_when_the_node_dies(ending: str) -> None:
     assert node.stdin is not None
     assert node.stdout is not None
     pid = int(node.stdout.readline())
-    if ending == "kill":
-        node.kill()
-    else:
+    if ending == "exit":
         node.stdin.close()
+    else:
+        node.kill()
     node.wait(PATIENCE)
-    assert wait_for_death(pid)
+    assert wait_for_death(pid, 10.0)
 
 
 def test_process_outlives_the_thread_that_made_the_engine(make: Make) -> None:
