@@ -3,8 +3,8 @@
     .venv/bin/python tools/bench_node.py [--frames DIR] [--out docs/results/node_latency.json]
 
 A camera process publishes 640x480 frames at 30 Hz; a node process has a model that takes 0.5 s (scripted: 0.1 s to
-encode, 0.4 s to write); this process asks, calls and measures. The baseline is the usual node that runs its model in the
-image callback, with a queue of 10 reliable or of 1 best-effort images; it exists in this file only.
+encode, 0.4 s to write); this process asks, calls and measures. The baseline is the usual node that runs its model in
+the image callback, with a queue of 10 reliable or of 1 best-effort images; it exists in this file only.
 """
 
 from __future__ import annotations
