@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ((3, 10), (3, 13))
 PACKAGES = (ROOT, ROOT / "training", ROOT / "ros2_ws" / "src" / "nav_vlm_sim")
-EXTRAS = ("vlm", "opencv", "bag", "dev", "sim")
+EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim")
 
 # ROS 2 Jazzy, and what building interfaces against it takes: the generators and the CMake packages that they name.
 ROS_WHEELS = (

@@ -21,7 +21,8 @@ from nav_vlm_node import paths
 from nav_vlm_node.errors import UserError
 
 HELP = "what is installed, what is missing, what to do"
-PROBE_TIMEOUT = 60.0  # s; importing torch and transformers from a cold disk takes tens of seconds
+PROBE_TIMEOUT = 180.0  # s; importing transformers from a cold disk on a busy machine takes a minute
+HANGS = "no answer within"
 DISK = 2.0e9  # bytes; a data set and a training run
 SETUP = "make setup"
 
@@ -48,7 +49,7 @@ def probe(code: str, **environment: str) -> tuple[bool, str]:
             env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         )
     except subprocess.TimeoutExpired:
-        return False, f"no answer within {PROBE_TIMEOUT:.0f} s"
+        return False, f"{HANGS} {PROBE_TIMEOUT:.0f} s"
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     last = lines[-1] if lines else ""
     if done.returncode < 0:
@@ -59,6 +60,8 @@ def probe(code: str, **environment: str) -> tuple[bool, str]:
 def probed(name: str, code: str, remedy: str, needed_for: str = "answers", **environment: str) -> Finding:
     """A finding from `probe`."""
     ok, said = probe(code, **environment)
+    if said.startswith(HANGS):
+        remedy = f"try again when the machine is less busy; if it still hangs: {remedy}"
     return Finding(name=name, ok=ok, detail=said, needed_for=needed_for, remedy="" if ok else remedy)
 
 

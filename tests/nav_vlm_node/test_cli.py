@@ -91,6 +91,14 @@ def test_probe_reports_what_crashes() -> None:
     assert doctor.probe("import os; os.abort()") == (False, "crashes (signal 6)")
 
 
+def test_a_library_that_hangs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PROBE_TIMEOUT", 0.5)
+    found = doctor.probed("thing", "import threading; threading.Event().wait()", "install it")
+    assert not found.ok
+    assert "no answer" in found.detail
+    assert found.remedy.startswith("try again")
+
+
 def test_doctor_names_a_damaged_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(paths.ENVIRONMENT, str(tmp_path))
     found = doctor.embedded_model()
