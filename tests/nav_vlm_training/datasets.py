@@ -56,7 +56,9 @@ def make_dataset(
                     )  # fmt: skip
     (path / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     if card:
-        (path / "card.json").write_text(json.dumps({"data_sha256": f"{seed:064d}", "seed": seed}))
+        (path / "card.json").write_text(
+            json.dumps({"data_sha256": f"{seed:064d}", "seed": seed, "command": "make-data"})
+        )
     return path
 
 

@@ -52,7 +52,7 @@ def test_the_card_says_what_is_so(measured: tuple[Path, Path], tmp_path: Path) -
     figures = json.loads(figures_path.read_text())
     assert "not for guiding people" in LIMITS
     assert LIMITS in text
-    assert figures["command"] in text
+    assert f"\nmake-data\n{figures['command']}\n" in text
     assert f"{figures['n']} questions" in text
     assert "data set of seed 4" in text
     assert "| direction_accuracy | " in text

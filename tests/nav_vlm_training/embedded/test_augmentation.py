@@ -132,23 +132,23 @@ def test_truth_stays_with_the_picture(frames: Frames) -> None:
     """However a batch is changed, each thing is drawn as far from its true bearing as before, on the same or, if the
     batch was mirrored, on the other side."""
     rows = np.arange(len(frames))
-    before = [gaps(frames.cells(rows)[row], frames.targets, row) for row in rows]
+    before = [gaps(frames.cells(rows)[row], frames.targets, row) for row in range(len(rows))]
     assert sum(map(len, before)) > 15
     sides, moved = set(), 0
     for seed in range(8):
         rgb, cells, depth, truth = make_batch(frames, rows, np.random.default_rng(seed))
         after = Targets(**{name: tensor.numpy() for name, tensor in truth.items()})
-        found = [gaps(cells[row].numpy(), after, row) for row in rows]
+        found = [gaps(cells[row].numpy(), after, row) for row in range(len(rows))]
         middles = [abs(a[n] - b[n]) for a, b in zip(before, found, strict=True) for n in a]
         mirrored = max(middles) > 0.1
         sides.add(mirrored)
-        for row in rows:
+        for row in range(len(rows)):
             assert set(found[row]) == set(before[row])
             for name, gap in found[row].items():
                 assert gap == pytest.approx(-before[row][name] if mirrored else before[row][name], abs=0.01)
         assert ((depth.numpy() > 0) == (cells.numpy() != 0)).mean() > 0.97, "depth moves with the classes"
         original = frames.rgb(rows)[:, :, ::-1] if mirrored else frames.rgb(rows)
-        for row in rows:
+        for row in range(len(rows)):
             changes = after.bearing[row] - (-1 if mirrored else 1) * frames.targets.bearing[row]
             visible = frames.targets.visible[row] == 1
             if visible.any():

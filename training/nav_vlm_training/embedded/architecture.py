@@ -78,14 +78,18 @@ def build_model(config: Blip2Config, seed: int = 0) -> Blip2ForConditionalGenera
 
 
 def speed_up_patches(model: Blip2ForConditionalGeneration) -> None:
-    """Makes the patch embedding a plain product of the same weights: the same numbers, and backwards on a CPU far faster
-    than a convolution with one output per stride."""
+    """Makes the patch embedding a plain product of the same weights: the same numbers, and backwards on a CPU far
+    faster than a convolution with one output per stride."""
     convolution = model.vision_model.embeddings.patch_embedding
 
     def forward(pixel_values: torch.Tensor) -> torch.Tensor:
         b, c, h, w = pixel_values.shape
         rows, columns = h // PATCH, w // PATCH
-        patches = pixel_values.view(b, c, rows, PATCH, columns, PATCH).permute(0, 2, 4, 1, 3, 5).reshape(b, rows * columns, -1)
+        patches = (
+            pixel_values.view(b, c, rows, PATCH, columns, PATCH)
+            .permute(0, 2, 4, 1, 3, 5)
+            .reshape(b, rows * columns, -1)
+        )
         out = torch.nn.functional.linear(patches, convolution.weight.flatten(1), convolution.bias)
         return out.transpose(1, 2).unflatten(2, (rows, columns))
 
@@ -113,7 +117,7 @@ def query(model: Blip2ForConditionalGeneration, patches: torch.Tensor) -> torch.
 
 
 def _positions(grid: int) -> torch.Tensor:
-    """[grid * grid, 16] sines and cosines of row and column at four scales: what a patch is asked to know of its place."""
+    """[grid * grid, 16] sines and cosines of row and column at four scales: a patch is asked to know its place."""
     at = torch.arange(grid).float()
     columns = [
         f(axis * math.pi * k / (grid - 1))

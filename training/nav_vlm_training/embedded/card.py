@@ -120,8 +120,8 @@ def _shape(card: ModelCard) -> str:
     lines = [
         table(["part", "parameters", "shape"], [*rows, ["all", f"{counts.total():,}", f"{size / 1e6:.1f} MB"]]),
         f"It looks at an upright, level {view.projection} view, {math.degrees(view.hfov):.0f} x"
-        f" {math.degrees(view.vfov):.0f} degrees, centred {math.degrees(view.elevation):.0f} degrees above the horizon;"
-        " nav_vlm makes that view from any camera. Prompt: `" + card.prompt + "`.",
+        f" {math.degrees(view.vfov):.0f} degrees, centred {math.degrees(-view.elevation):.0f} degrees below the"
+        " horizon; nav_vlm makes that view from any camera. Prompt: `" + card.prompt + "`.",
     ]
     if card.default_adapter:
         directory = card.adapters[card.default_adapter]
@@ -189,8 +189,7 @@ def _again(run: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     words = ["nav-vlm-train", "embedded", "--run", "runs/embedded"]
     for name, value in settings.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
-    seed = figures["data"]["seed"]
-    data = f"nav-vlm-sim dataset --seed {seed} ... (the data set's card.json has the whole command)"
+    data = figures["data"]["command"] or f"# a data set of seed {figures['data']['seed']}"
     return (
         "```\n"
         + " ".join(words)

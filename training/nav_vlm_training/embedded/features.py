@@ -63,7 +63,13 @@ class Features:
 
 @torch.no_grad()
 def extract(
-    model: Blip2ForConditionalGeneration, frames: Frames, rows: npt.NDArray[np.intp], *, augment: bool, seed: int = 0, batch: int = 96
+    model: Blip2ForConditionalGeneration,
+    frames: Frames,
+    rows: npt.NDArray[np.intp],
+    *,
+    augment: bool,
+    seed: int = 0,
+    batch: int = 96,
 ) -> Features:
     """Query outputs of some frames. augment: each frame once in a changed form instead of as it is."""
     model.eval()
@@ -85,7 +91,9 @@ def extract(
                 left, right = room_to_shift(cells)
                 by = int(rng.integers(-left, right + 1)) if left + right and rng.random() < 0.5 else 0
                 rgb[i] = np.roll(rgb[i], by * CELL, 1)
-                observation = changed(observation, mirrored=mirrored, turn=-math.radians(by * degrees_per_cell(frames.view)))
+                observation = changed(
+                    observation, mirrored=mirrored, turn=-math.radians(by * degrees_per_cell(frames.view))
+                )
             observations.append(observation)
         pixels = to_pixels(torch.from_numpy(rgb).to(device))
         if augment:

@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
-from transformers import Blip2ForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.language import parse, render_canonical
 from nav_vlm_node.score import Answer, Truth, judge, summarise
+from nav_vlm_node.score import Kind as TruthKind
 from nav_vlm_node.vlm.prompt import encode_prompts, encode_targets
 from nav_vlm_sim.questions import NAMES, Kind, Question, Rng, ask
 from nav_vlm_sim.truth import Observation
@@ -111,11 +112,15 @@ def train_language(
     for step in bar:
         done = step / config.steps
         for group in optimizer.param_groups:
-            group["lr"] = config.rate * min(1, (step + 1) / config.warmup) * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
+            group["lr"] = (
+                config.rate * min(1, (step + 1) / config.warmup) * (0.49 * (1 + math.cos(math.pi * done)) + 0.02)
+            )
         rng = np.random.default_rng([config.seed, step, 7])
         rows = rng.integers(0, len(features), config.images)
         pairs = [make_pair(features.observations[r], rng) for r in rows for _ in range(config.each)]
-        queries = torch.from_numpy(features.queries[rows].astype(np.float32)).to(device).repeat_interleave(config.each, 0)
+        queries = (
+            torch.from_numpy(features.queries[rows].astype(np.float32)).to(device).repeat_interleave(config.each, 0)
+        )
         with torch.autocast(device.type, torch.bfloat16):
             loss = lm_loss(model, tokenizer, queries, pairs)
         loss.backward()
@@ -130,7 +135,11 @@ def train_language(
 
 @torch.no_grad()
 def answer(
-    model: Any, tokenizer: PreTrainedTokenizerFast, features: Features, asked: list[tuple[int, Question]], batch: int = 128
+    model: Any,
+    tokenizer: PreTrainedTokenizerFast,
+    features: Features,
+    asked: list[tuple[int, Question]],
+    batch: int = 128,
 ) -> list[str]:
     """Greedy answers to questions about rows of `features`."""
     texts: list[str] = []
@@ -138,7 +147,9 @@ def answer(
     for start in range(0, len(asked), batch):
         part = asked[start : start + batch]
         queries = torch.from_numpy(features.queries[[r for r, _ in part]].astype(np.float32)).to(device)
-        ids, mask = encode_prompts(tokenizer, [q.text for _, q in part], NUM_QUERY_TOKENS, model.config.image_token_id, "right")
+        ids, mask = encode_prompts(
+            tokenizer, [q.text for _, q in part], NUM_QUERY_TOKENS, model.config.image_token_id, "right"
+        )
         embeds = model.get_input_embeddings()(ids.to(device))
         embeds = torch.cat([model.language_projection(queries), embeds[:, NUM_QUERY_TOKENS:]], dim=1)
         out = model.language_model.generate(
@@ -150,17 +161,21 @@ def answer(
 
 def truth_of(observation: Observation, question: Question) -> Truth:
     """The scorer's truth of one question."""
-    kind = question.kind.value
+    kind: TruthKind = question.kind.value
     target = observation.targets.get(question.target)
     if question.kind is Kind.HAZARD:
         hazards = (observation.ahead,) if observation.ahead else ()
         return Truth(kind, hazards=hazards, steps=question.guide)
     if question.kind is not Kind.TARGET or target is None:
         return Truth(kind, target=question.target, steps=question.guide)
-    return Truth(kind, target.name, bool(target.visible), target.bearing, target.distance, target.hazards, question.guide)
+    return Truth(
+        kind, target.name, bool(target.visible), target.bearing, target.distance, target.hazards, question.guide
+    )
 
 
-def check(model: Any, tokenizer: PreTrainedTokenizerFast, features: Features, *, each: int = 3, seed: int = 5) -> dict[str, Any]:
+def check(
+    model: Any, tokenizer: PreTrainedTokenizerFast, features: Features, *, each: int = 3, seed: int = 5
+) -> dict[str, Any]:
     """Scores of the model on questions about `features`."""
     rng = np.random.default_rng(seed)
     asked = []
@@ -172,4 +187,6 @@ def check(model: Any, tokenizer: PreTrainedTokenizerFast, features: Features, *,
         judge(Answer(parse(text).steps), truth_of(features.observations[row], question))
         for (row, question), text in zip(asked, texts, strict=True)
     ]
-    return summarise(outcomes).to_json() | {"examples": [(q.text, render_canonical(q.guide), t) for (_, q), t in zip(asked[:12], texts)]}
+    return summarise(outcomes).to_json() | {
+        "examples": [(q.text, render_canonical(q.guide), t) for (_, q), t in zip(asked[:12], texts[:12], strict=True)]
+    }

@@ -1,9 +1,9 @@
 """Makes the embedded model, stage by stage: frames, perception, base, adapter. Each stage goes on where it stopped.
 
-    run/frames/{train,val}   rendered frames            (minutes)
-    run/perception/          checkpoint of stage 1      (an hour or two on two cores)
-    run/base/                the base, as shipped       (minutes)
-    run/base/adapters/guide  the adapter, as shipped    (minutes)
+run/frames/{train,val}   rendered frames            (minutes)
+run/perception/          checkpoint of stage 1      (an hour or two on two cores)
+run/base/                the base, as shipped       (minutes)
+run/base/adapters/guide  the adapter, as shipped    (minutes)
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ ADAPTER = "guide"
 
 @dataclass(frozen=True, kw_only=True)
 class MakeConfig:
-    """How much of everything. worlds: of 144 frames each. passes: changed copies of every frame in the language stages."""
+    """How much of everything. worlds: of 144 frames each. passes: forms of every frame in the language stages, the
+    first as it is."""
 
     worlds: int = 800
     held_out_worlds: int = 8
@@ -93,7 +94,10 @@ def corpus(run: Path, most: int = 4000) -> list[str]:
 def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     """Stage 2: tokenizer, language model and projection; writes run/base as it ships."""
     tokenizer = train_tokenizer(corpus(run))
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in (("image", "<image>"), ("pad", "<pad>"), ("eos", "</s>"))}
+    ids = {
+        name: tokenizer.convert_tokens_to_ids(token)
+        for name, token in (("image", "<image>"), ("pad", "<pad>"), ("eos", "</s>"))
+    }
     model = build_model(make_config(len(tokenizer), ids["image"], ids["pad"], ids["eos"]), config.seed)
     state = torch.load(run / "perception/checkpoint.pt", map_location="cpu", weights_only=True)
     model.vision_model.load_state_dict(state["vision_model"])
@@ -143,7 +147,9 @@ def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerF
 def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     """Stage 3: LoRA on q and v of the language model; writes run/base/adapters/guide."""
     base = run / "base"
-    model = Blip2ForConditionalGeneration.from_pretrained(base, dtype=torch.float32, local_files_only=True).to(config.device)
+    model = Blip2ForConditionalGeneration.from_pretrained(base, dtype=torch.float32, local_files_only=True).to(
+        config.device
+    )
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
     model.set_attn_implementation("eager")
     features, held_out = _features(config, run, model)
@@ -157,7 +163,13 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     metrics = {k: v["value"] for k, v in scores.items() if isinstance(v, dict) and "value" in v}
     plan_hash = hashlib.sha256(repr(config).encode()).hexdigest()
     save_adapter(
-        tuned, base / "adapters" / ADAPTER, base_directory=base, name=ADAPTER, metrics=metrics, data_sha256=plan_hash, base_name=NAME
+        tuned,
+        base / "adapters" / ADAPTER,
+        base_directory=base,
+        name=ADAPTER,
+        metrics=metrics,
+        data_sha256=plan_hash,
+        base_name=NAME,
     )
     (run / "adapter_scores.json").write_text(json.dumps({"base": before, "adapter": scores}, indent=1))
     return scores

@@ -41,7 +41,8 @@ class Heads(nn.Module):
         return out[..., :-1], out[..., -1]
 
     def read(self, queries: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Query outputs [B, Q, D] -> logits: visible [B, T], bearing [B, T, NB], distance [B, T, ND], hazard..., ahead..., sign."""
+        """Query outputs [B, Q, D] -> logits: visible [B, T], bearing [B, T, NB], distance [B, T, ND], and the like of
+        hazard, ahead and arrow."""
         t = self.target(queries[:, : len(TARGETS)]).float()
         a = self.ahead(queries[:, AHEAD_QUERY]).float()
         visible, bearing, distance, hazard, hb, hd = t.split([1, NB, ND, NH, NB, ND], dim=-1)
@@ -65,7 +66,9 @@ def _soft(values: torch.Tensor, centres: torch.Tensor, width: float) -> torch.Te
     return torch.softmax(-0.5 * ((values[..., None] - centres) / width) ** 2, dim=-1)
 
 
-def _match(logits: torch.Tensor, values: torch.Tensor, centres: torch.Tensor, width: float, where: torch.Tensor) -> torch.Tensor:
+def _match(
+    logits: torch.Tensor, values: torch.Tensor, centres: torch.Tensor, width: float, where: torch.Tensor
+) -> torch.Tensor:
     """Mean cross entropy to the soft bins, over `where`."""
     loss = -(_soft(values, centres, width) * F.log_softmax(logits, dim=-1)).sum(-1)
     return (loss * where).sum() / where.sum().clamp(min=1)
@@ -81,7 +84,9 @@ def set_loss(read: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> t
     shown = (truth["visible"] == 1).float()
     blocked = shown * (truth["hazard"] > 0)
     visible = F.binary_cross_entropy_with_logits(read["visible"], truth["visible"].clamp(min=0), reduction="none")
-    hazard = F.cross_entropy(read["hazard"].flatten(0, 1), truth["hazard"].flatten().long(), reduction="none").view_as(shown)
+    hazard = F.cross_entropy(read["hazard"].flatten(0, 1), truth["hazard"].flatten().long(), reduction="none").view_as(
+        shown
+    )
     known = (truth["ahead"] != UNSURE).float()
     ahead = F.cross_entropy(read["ahead"], truth["ahead"].clamp(min=0).long(), reduction="none")
     something = known * (truth["ahead"] > 0)
@@ -101,7 +106,9 @@ def set_loss(read: dict[str, torch.Tensor], truth: dict[str, torch.Tensor]) -> t
     )
 
 
-def dense_loss(logits: torch.Tensor, log_depth: torch.Tensor, cells: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+def dense_loss(
+    logits: torch.Tensor, log_depth: torch.Tensor, cells: torch.Tensor, depth: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
     """What the patches show (weighted by class) and how far; cells, depth: [B, rows, columns]."""
     what = F.cross_entropy(logits.flatten(0, 1), to_cells(cells).flatten().long(), weight)
     inside = (to_cells(cells) != 0).float()

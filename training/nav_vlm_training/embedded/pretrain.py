@@ -24,7 +24,14 @@ from tqdm import tqdm
 from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_sim.records import CELL, PIXEL_CLASSES
-from nav_vlm_training.embedded.architecture import GRID_POSITIONS, VIEW, build_model, make_config, perceive, speed_up_patches
+from nav_vlm_training.embedded.architecture import (
+    GRID_POSITIONS,
+    VIEW,
+    build_model,
+    make_config,
+    perceive,
+    speed_up_patches,
+)
 from nav_vlm_training.embedded.perception import Heads, dense_loss, set_loss, set_metrics, tensors, to_cells
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, mirror, room_to_shift, shift
 
@@ -84,7 +91,11 @@ def make_batch(
                 moved = shift(truth[one], -by * degrees_per_cell(frames.view))
                 for name, values in vars(moved).items():
                     getattr(truth, name)[i] = values[0]
-                rgb[i], cells[i], depth[i] = np.roll(rgb[i], by * CELL, 1), np.roll(cells[i], by, 1), np.roll(depth[i], by, 1)
+                rgb[i], cells[i], depth[i] = (
+                    np.roll(rgb[i], by * CELL, 1),
+                    np.roll(cells[i], by, 1),
+                    np.roll(depth[i], by, 1),
+                )
     return torch.from_numpy(rgb), torch.from_numpy(cells), torch.from_numpy(depth), tensors(truth)
 
 
@@ -98,17 +109,25 @@ class Pretraining:
         speed_up_patches(self.model)
         self.heads, self.position = Heads(), nn.Linear(192, GRID_POSITIONS.shape[1])
         self.device = torch.device(config.device)
-        self.parts = nn.ModuleList([self.model.vision_model, self.model.qformer, self.heads, self.position]).to(self.device)
+        self.parts = nn.ModuleList([self.model.vision_model, self.model.qformer, self.heads, self.position]).to(
+            self.device
+        )
         self.model.query_tokens.data = self.model.query_tokens.data.to(self.device)
         matrices = [
-            p for m in (self.model.vision_model, self.model.qformer) for n, p in m.named_parameters() if p.ndim == 2 and "encoder" in n
+            p
+            for m in (self.model.vision_model, self.model.qformer)
+            for n, p in m.named_parameters()
+            if p.ndim == 2 and "encoder" in n
         ]
         chosen = {id(p) for p in matrices}
         rest = [p for p in (*self.parts.parameters(), self.model.query_tokens) if id(p) not in chosen]
         self.optimizers = [
             torch.optim.Muon(matrices, lr=config.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(
-                [{"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.03}, {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0}],
+                [
+                    {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.03},
+                    {"params": [p for p in rest if p.ndim < 2], "weight_decay": 0.0},
+                ],
                 lr=config.rate,
                 betas=(0.9, 0.98),
             ),
@@ -128,7 +147,14 @@ class Pretraining:
         left = 1 - self.seen / c.samples
         return c.rate * min(1.0, (self.step + 1) / c.warmup, max(left, 0.0) / c.decay)
 
-    def train_step(self, pixels: torch.Tensor, cells: torch.Tensor, depth: torch.Tensor, truth: dict[str, torch.Tensor], weight: torch.Tensor) -> dict[str, float]:
+    def train_step(
+        self,
+        pixels: torch.Tensor,
+        cells: torch.Tensor,
+        depth: torch.Tensor,
+        truth: dict[str, torch.Tensor],
+        weight: torch.Tensor,
+    ) -> dict[str, float]:
         """One update; returns the losses."""
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -162,7 +188,9 @@ class Pretraining:
                 patches, queries = perceive(self.model, to_pixels(torch.from_numpy(frames.rgb(block)).to(self.device)))
                 logits, _ = self.heads.dense(patches)
                 reads.append({k: v.cpu() for k, v in self.heads.read(queries).items()})
-            right += float((logits.argmax(-1).cpu() == to_cells(torch.from_numpy(frames.cells(block)))).float().mean()) * len(block)
+            right += float(
+                (logits.argmax(-1).cpu() == to_cells(torch.from_numpy(frames.cells(block)))).float().mean()
+            ) * len(block)
         self.parts.train()
         read = {k: torch.cat([r[k] for r in reads]) for k in reads[0]}
         return {"cells_right": round(right / len(rows), 4)} | set_metrics(read, tensors(frames.targets[rows]))
@@ -198,7 +226,9 @@ class Pretraining:
     def log(self, record: dict[str, Any]) -> None:
         """Adds a line to log.jsonl."""
         with (self.out / "log.jsonl").open("a") as file:
-            file.write(json.dumps({"step": self.step, "seen": self.seen, "seconds": round(self.seconds)} | record) + "\n")
+            file.write(
+                json.dumps({"step": self.step, "seen": self.seen, "seconds": round(self.seconds)} | record) + "\n"
+            )
 
 
 def class_weights(frames: Frames) -> torch.Tensor:
@@ -220,7 +250,12 @@ def pretrain(
     went_on = run.resume()
     frames = Frames(sorted(shards.glob("world-*")), VIEW)
     check = Frames(sorted(held_out.glob("world-*")), VIEW)
-    started = {"event": "resumed" if went_on else "started", "config": asdict(config), "frames": len(frames), "torch": torch.__version__}
+    started = {
+        "event": "resumed" if went_on else "started",
+        "config": asdict(config),
+        "frames": len(frames),
+        "torch": torch.__version__,
+    }
     run.log(started)
     weight = class_weights(frames).to(run.device)
     total = math.ceil(config.samples / config.batch)
@@ -235,7 +270,11 @@ def pretrain(
             rgb, cells, depth, truth = make_batch(frames, rng.integers(0, len(frames), config.batch), rng)
             pixels = photometric(to_pixels(rgb.to(run.device)), generator)
             losses = run.train_step(
-                pixels, cells.to(run.device), depth.to(run.device), {k: v.to(run.device) for k, v in truth.items()}, weight
+                pixels,
+                cells.to(run.device),
+                depth.to(run.device),
+                {k: v.to(run.device) for k, v in truth.items()},
+                weight,
             )
             run.seconds = time.monotonic() - began
             bar.update(config.batch)

@@ -20,7 +20,22 @@ from nav_vlm_sim.truth import TARGETS, Observation
 
 Array = npt.NDArray[np.float32]
 
-HAZARDS = ("", "table", "chair", "sofa", "box", "plant", "person", "stairs", "wall", "door", "exit", "toilet", "lift", "open door")
+HAZARDS = (
+    "",
+    "table",
+    "chair",
+    "sofa",
+    "box",
+    "plant",
+    "person",
+    "stairs",
+    "wall",
+    "door",
+    "exit",
+    "toilet",
+    "lift",
+    "open door",
+)
 ARROWS = ("", "left", "right", "ahead")
 UNSURE = -1
 
@@ -52,7 +67,13 @@ class Targets:
 def targets_of(observations: list[Observation]) -> Targets:
     """The arrays of some frames."""
     n, t = len(observations), len(TARGETS)
-    two, one = (lambda: np.zeros((n, t), np.float32)), (lambda: np.zeros(n, np.float32))
+
+    def two() -> Array:
+        return np.zeros((n, t), np.float32)
+
+    def one() -> Array:
+        return np.zeros(n, np.float32)
+
     out = Targets(two(), two(), two(), two(), two(), two(), one(), one(), one(), np.full(n, UNSURE, np.float32))
     for i, observation in enumerate(observations):
         for k, name in enumerate(TARGETS):
@@ -68,7 +89,10 @@ def targets_of(observations: list[Observation]) -> Targets:
             out.ahead[i] = UNSURE
         elif observation.ahead:
             out.ahead[i] = HAZARDS.index(observation.ahead.landmark)
-            out.ahead_bearing[i], out.ahead_distance[i] = math.degrees(observation.ahead.bearing), observation.ahead.distance
+            out.ahead_bearing[i], out.ahead_distance[i] = (
+                math.degrees(observation.ahead.bearing),
+                observation.ahead.distance,
+            )
         signs = [s for s in observation.seen if s.kind == "exit sign" and s.visible]
         if signs:
             out.arrow[i] = ARROWS.index(signs[0].arrow)
@@ -102,7 +126,9 @@ class Frames:
         self._rgb = [np.load(s / "rgb.npy", mmap_mode="r") for s in shards]
         self._cells = [np.load(s / "cells.npy", mmap_mode="r") for s in shards]
         self._depth = [np.load(s / "depth.npy", mmap_mode="r") for s in shards]
-        self.observations = [observation_from_json(json.loads(line)) for s in shards for line in (s / "truth.jsonl").open()]
+        self.observations = [
+            observation_from_json(json.loads(line)) for s in shards for line in (s / "truth.jsonl").open()
+        ]
         self.targets = targets_of(self.observations)
         self._shard = np.repeat(np.arange(len(shards)), [len(a) for a in self._rgb])
         self._row = np.concatenate([np.arange(len(a)) for a in self._rgb])

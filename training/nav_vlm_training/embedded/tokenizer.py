@@ -12,7 +12,7 @@ SPECIALS = ["<pad>", "</s>", "<unk>", "<image>"]
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 720) -> PreTrainedTokenizerFast:
     """Byte-pair pieces over words; a number ("1.5") stays one piece and a full stop is its own.
 
-    Words that were never seen come out as several short pieces, which is how the model tells that it does not know them.
+    Words that were never seen come out as several short pieces, by which the model tells that it does not know them.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 

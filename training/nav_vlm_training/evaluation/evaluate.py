@@ -178,6 +178,7 @@ def _figures(
             "name": data.name,
             "sha256": data.sha256,
             "seed": data.seed,
+            "command": data.command,
             "splits": list(dict.fromkeys(sample.split for sample in samples)),
             "limit": plan.limit,
             "images": len({sample.image for sample in samples}),

@@ -50,12 +50,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All questions of a data set. sha256: of the data, by its card or else of its lines."""
+    """All questions of a data set. sha256: of the data, by its card or else of its lines. command: that made it."""
 
     folder: Path
     name: str
     sha256: str
     seed: int | None
+    command: str
     samples: tuple[Sample, ...]
 
     @property
@@ -80,7 +81,8 @@ def read_dataset(path: Path) -> Dataset:
     card = _card(folder / CARD)
     sha256 = card.get("data_sha256") or hashlib.sha256(lines.read_bytes()).hexdigest()
     _check_pictures(folder, samples)
-    return Dataset(folder, folder.resolve().name, str(sha256), card.get("seed"), tuple(samples))
+    seed, command = card.get("seed"), str(card.get("command", ""))
+    return Dataset(folder, folder.resolve().name, str(sha256), seed, command, tuple(samples))
 
 
 def select(samples: Sequence[Sample], splits: Sequence[str] = (), limit: int = 0, seed: int = 0) -> list[Sample]:
