@@ -1,6 +1,6 @@
 """Training speed and memory of LoRA at flan-t5-xl's true size, with random weights: speed does not depend on them.
 
-    python3 tools/bench_training.py --device cuda --out docs/results/gpu_training.json
+python3 tools/bench_training.py --device cuda --out docs/results/gpu_training.json
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def measure(variant: str, device: str, batch: int, steps: int) -> dict[str, floa
 
 
 def main() -> None:
+    """Measures every variant and writes the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--batch", type=int, default=32)
@@ -74,7 +75,11 @@ def main() -> None:
     results = {name: measure(name, args.device, args.batch, args.steps) for name in VARIANTS}
     report = {
         "command": f"python3 tools/bench_training.py --device {args.device} --batch {args.batch} --steps {args.steps}",
-        "machine": {"gpu": torch.cuda.get_device_name(), "python": platform.python_version(), "torch": torch.__version__},
+        "machine": {
+            "gpu": torch.cuda.get_device_name(),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        },
         "weights": "random, of the shape of blip2-flan-t5-xl",
         "results": results,
     }
