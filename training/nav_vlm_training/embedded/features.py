@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -52,20 +53,52 @@ def changed(observation: Observation, *, mirrored: bool, turn: float) -> Observa
 
 @dataclass
 class Features:
-    """queries: float16 [N, Q, D], outputs of the Q-Former; observations: what is true of each."""
+    """queries: float16 [N, Q, D], outputs of the Q-Former; observations: what is true of each.
+
+    rows, mirrored, turn: [N] which frame each is of, and how it was changed (turn in radians).
+    """
 
     queries: npt.NDArray[np.float16]
+    rows: npt.NDArray[np.int64]
+    mirrored: npt.NDArray[np.bool_]
+    turn: npt.NDArray[np.float64]
     observations: list[Observation]
 
     def __len__(self) -> int:
-        return len(self.observations)
+        return len(self.rows)
+
+    def save(self, folder: Path) -> None:
+        """Writes the arrays; what is true of them follows from the frames."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("queries", "rows", "mirrored", "turn"):
+            draft = folder / f".{name}.npy"
+            np.save(draft, getattr(self, name))
+            draft.rename(folder / f"{name}.npy")
+
+    @classmethod
+    def load(cls, folder: Path, frames: Frames) -> Features | None:
+        """What `save` wrote; None where it is not whole."""
+        paths = [folder / f"{name}.npy" for name in ("queries", "rows", "mirrored", "turn")]
+        if not all(p.exists() for p in paths):
+            return None
+        queries, rows, mirrored, turn = (np.load(p) for p in paths)
+        return cls(queries, rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
+
+
+def _observations(
+    frames: Frames, rows: npt.NDArray[np.int64], mirrored: npt.NDArray[np.bool_], turn: npt.NDArray[np.float64]
+) -> list[Observation]:
+    return [
+        changed(frames.observations[r], mirrored=bool(m), turn=float(t)) if m or t else frames.observations[r]
+        for r, m, t in zip(rows, mirrored, turn, strict=True)
+    ]
 
 
 @torch.no_grad()
 def extract(
     model: Blip2ForConditionalGeneration,
     frames: Frames,
-    rows: npt.NDArray[np.intp],
+    rows: npt.NDArray[np.int64],
     *,
     augment: bool,
     seed: int = 0,
@@ -73,37 +106,47 @@ def extract(
 ) -> Features:
     """Query outputs of some frames. augment: each frame once in a changed form instead of as it is."""
     model.eval()
-    queries, observations = [], []
     device = model.query_tokens.device
-    blocks = np.array_split(rows, max(1, math.ceil(len(rows) / batch)))
+    queries = []
+    mirrored, turn = np.zeros(len(rows), bool), np.zeros(len(rows))
+    blocks = np.array_split(np.arange(len(rows)), max(1, math.ceil(len(rows) / batch)))
     for number, block in enumerate(tqdm(blocks, unit_scale=batch, unit="frame", desc="features")):
         rng = np.random.default_rng([seed, number])
-        rgb = frames.rgb(block)
-        for i, row in enumerate(block):
-            observation = frames.observations[row]
-            if augment:
-                mirrored = bool(rng.random() < 0.5)
-                cells = frames.cells(np.array([row]))[0]
-                if mirrored:
-                    rgb[i], cells = rgb[i, :, ::-1].copy(), cells[:, ::-1]
-                if rng.random() < 0.35:
-                    rgb[i] = cv2.addWeighted(rgb[i], (a := rng.random()), cv2.blur(rgb[i], (3, 3)), 1 - a, 0)
-                left, right = room_to_shift(cells)
-                by = int(rng.integers(-left, right + 1)) if left + right and rng.random() < 0.5 else 0
-                rgb[i] = np.roll(rgb[i], by * CELL, 1)
-                observation = changed(
-                    observation, mirrored=mirrored, turn=-math.radians(by * degrees_per_cell(frames.view))
-                )
-            observations.append(observation)
+        rgb = frames.rgb(rows[block])
+        if augment:
+            cells = frames.cells(rows[block])
+            for i, at in enumerate(block):
+                mirrored[at], turn[at] = _change(rgb[i], cells[i], frames, rng)
         pixels = to_pixels(torch.from_numpy(rgb).to(device))
         if augment:
             pixels = photometric(pixels, torch.Generator().manual_seed(int(rng.integers(2**62))))
         with torch.autocast(device.type, torch.bfloat16):
             _, output = perceive(model, pixels)
         queries.append(output.float().cpu().numpy().astype(np.float16))
-    return Features(np.concatenate(queries), observations)
+    return Features(np.concatenate(queries), rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
+
+
+def _change(
+    rgb: npt.NDArray[np.uint8], cells: npt.NDArray[np.uint8], frames: Frames, rng: np.random.Generator
+) -> tuple[bool, float]:
+    """Changes a picture [H, W, 3] in place; returns whether it was mirrored, and its turn in radians."""
+    mirrored = bool(rng.random() < 0.5)
+    if mirrored:
+        rgb[:], cells = rgb[:, ::-1].copy(), cells[:, ::-1]
+    if rng.random() < 0.35:
+        rgb[:] = cv2.addWeighted(rgb, (a := rng.random()), cv2.blur(rgb, (3, 3)), 1 - a, 0)
+    left, right = room_to_shift(cells)
+    by = int(rng.integers(-left, right + 1)) if left + right and rng.random() < 0.5 else 0
+    rgb[:] = np.roll(rgb, by * CELL, 1)
+    return mirrored, -math.radians(by * degrees_per_cell(frames.view))
 
 
 def joined(parts: list[Features]) -> Features:
     """All of them as one."""
-    return Features(np.concatenate([p.queries for p in parts]), [o for p in parts for o in p.observations])
+    return Features(
+        np.concatenate([p.queries for p in parts]),
+        np.concatenate([p.rows for p in parts]),
+        np.concatenate([p.mirrored for p in parts]),
+        np.concatenate([p.turn for p in parts]),
+        [o for p in parts for o in p.observations],
+    )

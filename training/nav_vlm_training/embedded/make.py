@@ -72,11 +72,24 @@ def _frames(run: Path, split: str) -> Frames:
 
 
 def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneration) -> tuple[Features, Features]:
-    """What the vision side makes of training frames (some as they are, some changed) and of held-out ones."""
+    """What the vision side makes of training frames (some as they are, some changed) and of held-out ones.
+
+    Kept in run/features for as long as the checkpoint of stage 1 and the plan stay the same.
+    """
     train, val = _frames(run, "train"), _frames(run, "val")
+    state = (run / "perception/checkpoint.pt").stat()
+    key = f"{state.st_mtime_ns} {state.st_size} {len(train)} {config.language_frames} {config.passes} {config.seed}"
+    folder = run / "features" / hashlib.sha256(key.encode()).hexdigest()[:12]
+    kept = Features.load(folder / "train", train), Features.load(folder / "val", val)
+    if kept[0] and kept[1]:
+        return kept[0], kept[1]
+    shutil.rmtree(run / "features", ignore_errors=True)
     rows = np.random.default_rng(config.seed).permutation(len(train))[: config.language_frames]
     parts = [extract(model, train, rows, augment=number > 0, seed=number) for number in range(config.passes)]
-    return joined(parts), extract(model, val, np.arange(len(val)), augment=False)
+    features, held_out = joined(parts), extract(model, val, np.arange(len(val)), augment=False)
+    features.save(folder / "train")
+    held_out.save(folder / "val")
+    return features, held_out
 
 
 def corpus(run: Path, most: int = 4000) -> list[str]:
