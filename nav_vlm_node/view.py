@@ -175,7 +175,9 @@ class View:
         try:
             return cls(**{**data, "fill": tuple(data.get("fill", cls().fill))})
         except TypeError as error:
-            raise UserError(f"the model's view is not understood ({error}); update nav_vlm or retrain the model") from None
+            raise UserError(
+                f"the model's view is not understood ({error}); update nav_vlm or retrain the model"
+            ) from None
 
     def bearings(self) -> Array:
         """[width] bearing of each column, radians, left positive."""
@@ -251,4 +253,5 @@ def remap(image: Any, pixels: npt.NDArray[np.float32], *, fill: tuple[int, ...] 
 
     how = cv2.INTER_NEAREST if nearest else cv2.INTER_LINEAR
     value = fill if isinstance(fill, tuple) else (float(fill),) * 4
-    return cv2.remap(image, pixels, None, how, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
+    one_map: Any = None  # both coordinates are in `pixels`
+    return cv2.remap(image, pixels, one_map, how, borderMode=cv2.BORDER_CONSTANT, borderValue=value)
