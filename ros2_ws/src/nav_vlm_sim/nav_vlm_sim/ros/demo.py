@@ -34,6 +34,7 @@ from std_msgs.msg import String
 from nav_vlm_msgs.action import Guide
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Query
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
@@ -46,7 +47,9 @@ START_PATIENCE = 300.0  # seconds for the model to load, on the slowest machine
 SHOW_PATIENCE = 60.0  # seconds for a scene to be drawn
 ANSWER_PATIENCE = 60.0  # seconds; longer than any deadline of the node
 STOP_PATIENCE = 10.0  # seconds for a process to end in order
-DOMAINS = range(1, 102)  # ids that work on every platform; 0 is where a developer's ROS may be running
+# Ids whose ports lie above those that Linux hands out (32768 to 60999), far from what people choose by hand.
+DOMAINS = range(215, 232)
+LAST_PARTICIPANT = 110  # of a domain: no machine runs so many, so its port can stand for the demo's claim
 
 Value: TypeAlias = "bool | int | float | str"
 
@@ -123,7 +126,10 @@ class System:
     """
 
     def __init__(self, camera: Mapping[str, Value], guide: Mapping[str, Value], domain: int | None = None) -> None:
-        self.domain = free_domain() if domain is None else domain
+        self._claim: socket.socket | None = None
+        if domain is None:
+            self._claim, domain = free_domain()
+        self.domain = domain
         self.started = time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix="nav_vlm_demo_"))
         os.environ["ROS_DOMAIN_ID"] = str(self.domain)
@@ -169,6 +175,8 @@ class System:
         for process in self._processes:
             process.wait(until)
         self._processes = []
+        if self._claim is not None:
+            self._claim.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait_ready(self) -> Ready:
@@ -300,14 +308,21 @@ class System:
             self._changed.notify_all()
 
 
-def free_domain() -> int:
-    """A ROS 2 domain that no other process of this machine uses now: DDS's first port of it is free."""
+def free_domain() -> tuple[socket.socket, int]:
+    """A ROS 2 domain that nobody on this machine uses, and what keeps other demos from it until it is closed.
+
+    Ports by RTPS 2.2, 9.6.1.1: 7400 + 250 * domain + 10 is where the first participant of a domain is found.
+    """
     first = os.getpid() % len(DOMAINS)
     for domain in (*DOMAINS[first:], *DOMAINS[:first]):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(("", 7400 + 250 * domain + 10))  # RTPS 2.2, 9.6.1.1: unicast discovery, participant 0
-            except OSError:
-                continue
-        return domain
-    return DOMAINS[first]
+        base = 7400 + 250 * domain
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", base + 10 + 2 * LAST_PARTICIPANT))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("", base + 10))
+        except OSError:
+            claim.close()
+            continue
+        return claim, domain
+    raise UserError(f"the ROS 2 domains {DOMAINS[0]} to {DOMAINS[-1]} are all in use; name a free one: --domain ID")
