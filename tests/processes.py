@@ -42,6 +42,12 @@ class Session:
                 found.append(int(stat.parent.name))
         return found
 
+    def still_runs(self) -> None:
+        """AssertionError with its last words, if it has ended."""
+        if self.process.poll() is not None:
+            output, errors = self.process.communicate()
+            raise AssertionError(f"ended with status {self.process.returncode}:\n{output}\n{errors}")
+
     def interrupt(self, *, all_of_it: bool = False, patience: float = 120.0) -> tuple[int, str, str]:
         """SIGINT, to every process (as Ctrl-C in a terminal) or to the first; (exit status, output, errors) then."""
         if all_of_it:

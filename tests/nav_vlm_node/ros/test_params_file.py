@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
@@ -36,7 +37,8 @@ def test_it_is_read_as_rcl_reads_it(namespace: str, tmp_path: Path, ros_domain: 
         node = rclpy.create_node(
             "nav_vlm", context=context, namespace=namespace, automatically_declare_parameters_from_overrides=True
         )
-        by_ros = {name: value.value for name, value in node.get_parameters_by_prefix("").items()}
+        found: dict[str, Any] = dict(node.get_parameters_by_prefix(""))
+        by_ros = {name: parameter.value for name, parameter in found.items()}
         full_name = node.get_fully_qualified_name()
         node.destroy_node()
     finally:

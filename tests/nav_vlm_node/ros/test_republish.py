@@ -85,9 +85,12 @@ def test_the_rate_is_kept_and_nothing_is_made_for_nobody(ros: Graph, monkeypatch
     made: list[float] = []
     clock = [0.0]
     monkeypatch.setattr("nav_vlm_node.ros.republish_node.time.monotonic", lambda: clock[0])
-    monkeypatch.setattr(
-        "nav_vlm_node.ros.republish_node.jpeg_of", lambda image, quality: made.append(clock[0]) or b"jpeg"
-    )
+
+    def jpeg_of(image: Any, quality: int) -> bytes:
+        made.append(clock[0])
+        return b"jpeg"
+
+    monkeypatch.setattr("nav_vlm_node.ros.republish_node.jpeg_of", jpeg_of)
     node = jpeg_node(ros, max_rate=10.0)
     probe = ros.node("probe")
     message = image_message(probe)

@@ -1,0 +1,117 @@
+"""The launch files pass on what `bringup.plan` says: run against a recorder, so that no launch tools are needed."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.ros import bringup
+from nav_vlm_sim.ros.camera_node import BY_NAME as CAMERA_PARAMETERS
+from tests.launch.recorded import Context, recording
+
+LAUNCH = Path(__file__).parents[2] / "launch"
+
+
+@pytest.fixture(autouse=True)
+def tools() -> Iterator[None]:
+    with recording():
+        yield
+
+
+def parts(name: str) -> list[Any]:
+    """The entities of a launch file's description."""
+    description = runpy.run_path(str(LAUNCH / name))["generate_launch_description"]()
+    entities: list[Any] = description.words[0]
+    return entities
+
+
+def of_kind(entities: list[Any], kind: str) -> list[Any]:
+    return [entity for entity in entities if type(entity).__name__ == kind]
+
+
+def started(name: str, **given: str) -> list[Any]:
+    """What the file's functions start, with these arguments."""
+    entities = parts(name)
+    values = {each.words[0]: each.named["default_value"] for each in of_kind(entities, "DeclareLaunchArgument")}
+    context = Context({**values, **given})
+    return [action for each in of_kind(entities, "OpaqueFunction") for action in each.named["function"](context)]
+
+
+def test_bringup_declares_exactly_the_table() -> None:
+    declared = of_kind(parts("bringup.launch.py"), "DeclareLaunchArgument")
+    assert [
+        (each.words[0], each.named["default_value"], each.named["description"], tuple(each.named["choices"] or ()))
+        for each in declared
+    ] == [(argument.name, argument.default, argument.description, argument.choices) for argument in bringup.ARGUMENTS]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"rig": "zed", "namespace": "me", "adapter": "1", "device": "cuda:0", "log_level": "debug", "respawn": "true"},
+        {"role": "wearer", "rig": "d435i"},
+        {"role": "gpu", "rig": "d435i", "use_sim_time": "true"},
+    ],
+)
+def test_bringup_starts_the_plan(given: dict[str, str]) -> None:
+    plan = bringup.plan(given)
+    nodes = of_kind(started("bringup.launch.py", **given), "Node")
+    assert len(nodes) == len(plan.nodes)
+    for node, wanted in zip(nodes, plan.nodes, strict=True):
+        named = node.named
+        assert (named["package"], named["executable"], named["name"]) == ("nav_vlm", wanted.executable, wanted.name)
+        assert named["namespace"] == wanted.namespace
+        assert tuple(named["remappings"]) == wanted.remappings
+        assert named["arguments"] == ["--ros-args", "--log-level", plan.log_level]
+        assert named["respawn"] is plan.respawn
+        (parameters,) = named["parameters"]
+        assert {name: value.words[0] for name, value in parameters.items()} == wanted.parameters
+        assert all(value.named["value_type"] is type(value.words[0]) for value in parameters.values())
+
+
+def test_notes_are_logged() -> None:
+    actions = started("bringup.launch.py", role="wearer", model="m")
+    (note,) = of_kind(actions, "LogInfo")
+    assert "model without effect" in note.named["msg"]
+
+
+def test_a_bad_argument_ends_the_launch_with_its_line() -> None:
+    with pytest.raises(UserError, match="no rig 'gopro'"):
+        started("bringup.launch.py", rig="gopro")
+
+
+def test_the_executables_are_installed() -> None:
+    setup_cfg = (LAUNCH.parent / "setup.cfg").read_text(encoding="utf-8")
+    for given in ({}, {"role": "wearer"}):
+        for node in bringup.plan(given).nodes:
+            assert f"    {node.executable} = nav_vlm_node.ros." in setup_cfg
+
+
+def test_sim_takes_every_argument_of_bringup_and_passes_it_on() -> None:
+    entities = parts("sim.launch.py")
+    declared = {each.words[0]: each.named for each in of_kind(entities, "DeclareLaunchArgument")}
+    names = [argument.name for argument in bringup.ARGUMENTS]
+    assert set(names) <= set(declared)
+    assert declared["rig"]["default_value"] == "sim"
+    assert all(named["description"] for named in declared.values())
+    (included,) = of_kind(entities, "IncludeLaunchDescription")
+    assert [name for name, _ in included.named["launch_arguments"]] == names
+    assert [value.words for _, value in included.named["launch_arguments"]] == [(name,) for name in names]
+    assert included.words[0].words == (str(LAUNCH / "bringup.launch.py"),)
+
+
+def test_sim_starts_the_camera_with_parameters_that_it_has() -> None:
+    (camera,) = started("sim.launch.py", namespace="me", seed="7", use_sim_time="true")
+    assert (camera.named["package"], camera.named["executable"]) == ("nav_vlm_sim", "sim_camera_node")
+    assert camera.named["namespace"] == "me"
+    (parameters,) = camera.named["parameters"]
+    assert parameters.pop("use_sim_time") is True
+    assert parameters["seed"] == 7
+    for name, value in parameters.items():
+        assert CAMERA_PARAMETERS[name].objection(value) is None
