@@ -50,7 +50,9 @@ class Request:
 class Child:
     """A running engine process. `gone` is set when it has ended, and `cause` then says why.
 
-    Make it in a thread that outlives it: Linux ends the process together with that thread.
+    It imports what its engine will need, and loads the engine when `begin` is called, now or long after.
+    start: the message that `begin` sends; its factory and python_path are needed at once.
+    Make it in a thread that outlives it: Linux ends the process together with that thread. Raises OSError.
     """
 
     def __init__(self, python: str, start: Message, frame: FrameMemory, *, offline: bool = True) -> None:
@@ -92,8 +94,11 @@ class Child:
         self._reading_output.start()
         self._reading = threading.Thread(target=self._read, name="engine-reader", daemon=True)
         self._reading.start()
-        with suppress(OSError):  # it died at once; `_read` finds out why
-            self._channel.send({"type": "start", **start})
+        self._tell({**start, "type": "prepare"})
+
+    def begin(self, start: Message) -> None:
+        """Load the engine. `answered` is set when that is over."""
+        self._tell({**start, "type": "start"})
 
     def ask(self, message: Message) -> Request:
         """Send a request. Its replies end with done, error, or {"type": "gone"} if the process ends before."""
@@ -104,8 +109,7 @@ class Child:
                 request.replies.put({"type": "gone"})
                 return request
             self._requests[request.number] = request
-        with suppress(OSError):  # `_read` ends the request
-            self._channel.send({**message, "id": request.number})
+        self._tell({**message, "id": request.number})
         return request
 
     def drop(self, request: Request) -> None:
@@ -121,8 +125,7 @@ class Child:
     def cancel(self, request: Request) -> None:
         """Have it stop at the next token; nothing happens if it has ended."""
         if not request.finished.is_set():
-            with suppress(OSError):
-                self._channel.send({"type": "cancel", "id": request.number})
+            self._tell({"type": "cancel", "id": request.number})
 
     def abandon(self, request: Request, grace: float) -> None:
         """Cancel a request that nobody waits for; kill the process if it has not stopped `grace` seconds later."""
@@ -152,6 +155,10 @@ class Child:
             self.gone.wait()
         self._reading.join()
         self._reading_output.join()
+
+    def _tell(self, message: Message) -> None:
+        with suppress(OSError):  # it has died; `_read` finds out why, and ends the requests
+            self._channel.send(message)
 
     def _read(self) -> None:
         while (message := self._channel.receive()) is not None:

@@ -82,6 +82,17 @@ def load_engine(
     )
 
 
+def prepare() -> None:
+    """Import what loading needs, seconds of work: an engine process does so before it is told what to load."""
+    import peft  # noqa: F401
+    from transformers import (  # noqa: F401
+        AutoTokenizer,
+        Blip2ForConditionalGeneration,
+        OPTForCausalLM,
+        T5ForConditionalGeneration,
+    )
+
+
 def model_directory(model: str | Path, *, allow_download: bool = False) -> Path:
     """The directory of a model; a hub id is fetched only with allow_download. Raises UserError."""
     path = Path(model).expanduser()

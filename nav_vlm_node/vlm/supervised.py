@@ -2,7 +2,8 @@
 
 A model that hangs, runs out of memory or loses its CUDA context takes only that process with it. The call in progress
 gets an EngineError with the cause, calls meanwhile get EngineUnavailable, and a new process is started in the
-background, after a pause that doubles with each failure in a row.
+background, after a pause that doubles with each failure in a row. Most of a start is importing torch and transformers;
+a spare process that has done so waits in reserve, so that the wearer is without a guide for a moment only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 CANCEL_POLL = 0.01  # seconds; a threading.Event and a queue cannot be waited for together
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before a start after a failure
+SPARE_AFTER = 5.0  # seconds after a start; whoever needs the engine for less than that needs no spare
 STEADY = 30.0  # seconds that a process must live for the next failure to count as a first one
 
 
@@ -83,6 +86,7 @@ class SupervisedEngine:
 
     python: another interpreter for the process (ROS's Python need not be the model's); it needs torch and
         transformers, nothing of this environment.
+    spare: keep a second process in reserve, some 0.3 GB of memory; recovery then takes the loading time alone.
 
     Raises UserError if the model cannot be loaded, EngineUnavailable if the process does not come up.
     """
@@ -97,6 +101,7 @@ class SupervisedEngine:
         allow_download: bool = False,
         python: str | None = None,
         limits: Limits | None = None,
+        spare: bool = True,
     ) -> None:
         if not allow_download:
             read_model_card(Path(model).expanduser())  # what is wrong with the files is said at once, without torch
@@ -107,7 +112,7 @@ class SupervisedEngine:
             "dtype": dtype,
             "allow_download": allow_download,
         }
-        self._begin("nav_vlm_node.vlm.load:load_engine", arguments, (), not allow_download, python, limits)
+        self._begin("nav_vlm_node.vlm.load:load_engine", arguments, (), not allow_download, python, limits, spare)
 
     @classmethod
     def from_factory(
@@ -118,13 +123,14 @@ class SupervisedEngine:
         python_path: Sequence[str] = (),
         python: str | None = None,
         limits: Limits | None = None,
+        spare: bool = False,
     ) -> SupervisedEngine:
         """Any engine: factory is "package.module:function", arguments are JSON-ready keyword arguments.
 
         python_path: directories that the process appends to sys.path.
         """
         engine = cls.__new__(cls)
-        engine._begin(factory, arguments, python_path, True, python, limits)
+        engine._begin(factory, arguments, python_path, True, python, limits, spare)
         return engine
 
     def _begin(
@@ -135,16 +141,15 @@ class SupervisedEngine:
         offline: bool,
         python: str | None,
         limits: Limits | None,
+        spare: bool,
     ) -> None:
-        self._start: Message = {
-            "factory": factory,
-            "arguments": dict(arguments),
-            "python_path": list(python_path),
-            "adapter": None,
-        }
+        self._start: Message = {"factory": factory, "arguments": dict(arguments), "adapter": None}
+        self._start["python_path"] = list(python_path)
         self._python = python or sys.executable
         self._offline = offline
         self._limits = limits or Limits()
+        self._wants_spare = spare
+        self._spare: Child | None = None  # the supervisor thread's alone
         self._frame = FrameMemory.create()
         self._framing = threading.Lock()  # one frame is in the shared memory at a time
         self._change = threading.Condition()  # guards what follows
@@ -275,6 +280,13 @@ class SupervisedEngine:
     def _supervise(self) -> None:
         """The life of the supervisor thread: start a process, watch it, and again. All processes are started here,
         since Linux ends a child with the thread that started it."""
+        try:
+            self._start_again_and_again()
+        finally:
+            if self._spare is not None:
+                self._spare.close()
+
+    def _start_again_and_again(self) -> None:
         failures = 0
         while not self._closing.is_set():
             began = time.monotonic()
@@ -297,10 +309,13 @@ class SupervisedEngine:
 
     def _live(self, began: float) -> Exception:
         """One process from start to end; returns why it ended."""
+        child, self._spare = self._spare, None
         try:
-            child = Child(self._python, self._start, self._frame, offline=self._offline)
+            if child is None or child.gone.is_set():
+                child = self._new_child()
         except OSError as error:
             return UserError(f"the engine's Python {self._python} cannot be started: {error.strerror}")
+        child.begin(self._start)
         try:
             came_up = self._come_up(child, began)
             if came_up:
@@ -328,11 +343,18 @@ class SupervisedEngine:
         logger.info("engine process %d is ready after %.1f s", child.pid, seconds)
         return True
 
+    def _new_child(self) -> Child:
+        return Child(self._python, self._start, self._frame, offline=self._offline)
+
     def _watch(self, child: Child) -> None:
+        spare_at = time.monotonic() + SPARE_AFTER
         while not child.gone.wait(0.25):
             if self._closing.is_set():
                 return
             child.cancel_dropped()
+            if self._wants_spare and self._spare is None and time.monotonic() > spare_at:
+                with suppress(OSError):
+                    self._spare = self._new_child()
             if (silent := time.monotonic() - child.last_beat) > self._limits.heartbeat:
                 child.kill(f"no heartbeat for {silent:.1f} s")
 

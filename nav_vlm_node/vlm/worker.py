@@ -3,8 +3,8 @@
 Started by `nav_vlm_node.vlm.child`, never by hand. The main thread works; one thread reads messages, so that a cancel
 is seen in the middle of an answer; one sends a heartbeat, which stops when the interpreter does.
 
-    in   start{factory, arguments, adapter, python_path}  encode{id, shape}  stream{id, visual, query, max_new_tokens}
-         adapter{id, name}  cancel{id}
+    in   prepare{factory, python_path}  start{factory, arguments, adapter}  encode{id, shape}
+         stream{id, visual, query, max_new_tokens}  adapter{id, name}  cancel{id}
     out  beat{memory}  ready{info}  failed{kind, message}  token{id, text, probability}  done{id, ...}
          error{id, kind, message}
 """
@@ -70,10 +70,9 @@ class Worker:
 
     def run(self) -> None:
         """Never returns."""
-        start = self._channel.receive()
-        if start is None:
-            os._exit(0)
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        prepare(self._first("prepare"))
+        start = self._first("start")
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         try:
             engine = make_engine(start)
@@ -91,6 +90,13 @@ class Worker:
             self._answer(engine, message)
             with self._arrived:
                 self._active = None
+
+    def _first(self, kind: str) -> Message:
+        message = self._channel.receive()
+        if message is None:
+            os._exit(0)
+        assert message["type"] == kind
+        return message
 
     def _answer(self, engine: Engine, message: Message) -> None:
         number = message["id"]
@@ -154,9 +160,18 @@ class Worker:
         os._exit(status)
 
 
+def prepare(message: Message) -> None:
+    """Import the factory's module and whatever its `prepare` function does; a spare process waits after this."""
+    sys.path.extend(message["python_path"])
+    try:
+        module = importlib.import_module(message["factory"].split(":")[0])
+        getattr(module, "prepare", lambda: None)()
+    except Exception:  # `make_engine` meets it again and reports it
+        traceback.print_exc()
+
+
 def make_engine(start: Message) -> Engine:
     """The engine that "package.module:function" makes of the arguments, with the adapter that was set last."""
-    sys.path.extend(start.get("python_path", ()))
     module, function = start["factory"].split(":")
     engine: Engine = getattr(importlib.import_module(module), function)(**start["arguments"])
     if start.get("adapter") is not None:

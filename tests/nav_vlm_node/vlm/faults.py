@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def checksum(view_size: int = SIZE) -> ScriptedEngine:
 
 def surroundings() -> ScriptedEngine:
     """Answers with the process's environment."""
-    return ScriptedEngine(lambda image, query: json.dumps(dict(os.environ)).replace(" ", "\u00a0"))
+    return ScriptedEngine(lambda image, query: re.sub(r"\s", "_", json.dumps(dict(os.environ))))
 
 
 def unless(path: str) -> ScriptedEngine:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pytest
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm import supervised as supervised_module
 from nav_vlm_node.vlm.load import load_engine
 from nav_vlm_node.vlm.protocol import (
     Engine,
@@ -49,9 +50,17 @@ def make() -> Iterator[Make]:
     """Engines by factory; closed at the end."""
     engines = []
 
-    def make_one(factory: str, *, limits: Limits | None = None, python: str | None = None, **arguments: Any) -> Any:
+    def make_one(
+        factory: str,
+        *,
+        limits: Limits | None = None,
+        python: str | None = None,
+        spare: bool = False,
+        **arguments: Any,
+    ) -> Any:
+        limits = limits or Limits(deadline=PATIENCE)
         engine = SupervisedEngine.from_factory(
-            factory, arguments, python_path=[ROOT], limits=limits or Limits(deadline=PATIENCE), python=python
+            factory, arguments, python_path=[ROOT], limits=limits, python=python, spare=spare
         )
         engines.append(engine)
         return engine
@@ -128,6 +137,41 @@ def test_killed_in_the_middle_of_an_answer(make: Make) -> None:
     assert engine.status.restarts == 1
     assert "SIGKILL" in engine.status.cause
     assert next(engine.stream(engine.encode(IMAGE), "?")).text == "word"
+
+
+def test_spare_process_takes_over(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised_module, "SPARE_AFTER", 0.0)
+    engine = make(SCRIPTED, answers="well", spare=True)
+    end = time.monotonic() + PATIENCE
+    while (spare := engine._spare) is None and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    assert spare is not None
+    before = pid_of(engine)
+    os.kill(before, signal.SIGKILL)
+    assert wait_for_another(engine, before)
+    assert pid_of(engine) == spare.pid
+    assert ask(engine) == "well"
+    while (next_spare := engine._spare) is None and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    assert next_spare is not None
+    pids = [pid_of(engine), next_spare.pid]
+    engine.close()
+    assert all(wait_for_death(pid, 0.0) for pid in pids)
+
+
+def test_dead_spare_is_replaced_when_it_is_needed(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervised_module, "SPARE_AFTER", 0.0)
+    engine = make(SCRIPTED, answers="well", spare=True)
+    end = time.monotonic() + PATIENCE
+    while (spare := engine._spare) is None and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    assert spare is not None
+    spare.kill("the test")
+    assert spare.gone.wait(PATIENCE)
+    before = pid_of(engine)
+    os.kill(before, signal.SIGKILL)
+    assert wait_for_another(engine, before)
+    assert ask(engine) == "well"
 
 
 def test_calls_while_it_is_away(make: Make, tmp_path: Path) -> None:
