@@ -17,6 +17,13 @@ from nav_vlm_node.language import parse
 
 DIRECTIONS = frozenset({Action.TURN, Action.MOVE, Action.LOCATE, Action.SIGN})  # what sends the wearer somewhere
 NEEDS_CONFIDENCE = DIRECTIONS | {Action.NO_HAZARD}  # what does harm when it is wrong
+# A way to one of these may be told as a way to another.
+SAME_PLACE = {
+    "door": {"door", "open door", "exit", "lift", "toilet"},
+    "open door": {"door", "open door"},
+    "exit": {"exit", "exit sign", "door", "open door"},
+    "exit sign": {"exit", "exit sign"},
+}
 FARTHEST = 50.0  # metres: nothing that a chest camera shows indoors is further away
 MOST_STEPS = 12  # more is a model that repeats itself
 OPPOSITE = math.radians(15)  # bearings this far off centre have a side
@@ -39,14 +46,23 @@ class Limits:
 
 
 def objection(
-    text: str, steps: Sequence[Step], unparsed: Sequence[str], confidence: float, limits: Limits
+    text: str,
+    steps: Sequence[Step],
+    unparsed: Sequence[str],
+    confidence: float,
+    limits: Limits,
+    asked: str | None = None,
 ) -> str | None:
-    """Why this answer must not be spoken as it is, in a few words for the log; None if nothing speaks against it."""
+    """Why this answer must not be spoken as it is, in a few words for the log; None if nothing speaks against it.
+
+    asked: the known landmark that was asked for (language.landmark_of), None if there is none.
+    """
     if not steps:
         return "nothing in the answer could be understood"
     if unparsed:
         return f"not understood: {unparsed[0][:80]!r}"
     found = banned_wording(text) or implausibility(steps, limits.farthest) or contradiction(steps)
+    found = found or wrong_goal(steps, asked)
     doubtful = not confidence >= limits.min_confidence and any(step.action in NEEDS_CONFIDENCE for step in steps)
     if found is None and doubtful:
         return f"confidence {confidence:.2f} is under {limits.min_confidence:.2f}"
@@ -124,14 +140,24 @@ def _turned_away(steps: Sequence[Step]) -> str | None:
     return None
 
 
+def wrong_goal(steps: Sequence[Step], asked: str | None) -> str | None:
+    """A walk to another landmark than the known one that was asked for, unless that is said to be out of view."""
+    goals = {step.landmark for step in steps if step.action is Action.MOVE and step.landmark}
+    admitted = any(step.action is Action.NOT_VISIBLE for step in steps)
+    if asked is None or admitted or not goals or goals & SAME_PLACE.get(asked, {asked}):
+        return None
+    return f"{asked} was asked for, and {min(goals)} is where it leads"
+
+
 class Gate:
     """Lets the clauses of a streaming answer out one by one, each as soon as nothing speaks against it.
 
     What came before counts: a clause that contradicts it stays in, and after that only cautions come out.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, asked: str | None = None) -> None:
         self._limits = limits
+        self._asked = asked
         self._steps: tuple[Step, ...] = ()
         self.objection: str | None = None
 
@@ -140,9 +166,9 @@ class Gate:
         parsed = parse(clause)
         cautions = tuple(step for step in parsed.steps if step.action is Action.CAUTION)
         together = (*self._steps, *parsed.steps)
-        why = (
-            objection(clause, together, parsed.unparsed, confidence, self._limits) if parsed.steps else "not understood"
-        )
+        why = objection(clause, together, parsed.unparsed, confidence, self._limits, self._asked)
+        if not parsed.steps:
+            why = "not understood"
         if self.objection is None and why is None:
             self._steps = together
             return parsed.steps

@@ -22,8 +22,8 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.frames import Frame, Image, QualityLimits, quality_problem
 from nav_vlm_node.guard import Limits
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
-from nav_vlm_node.language import Style, complete_clauses, parse, render
-from nav_vlm_node.replies import LONG_QUESTION, NO_QUESTION, SPOKEN, TOO_LATE, say
+from nav_vlm_node.language import Style, complete_clauses, landmark_of, parse, render
+from nav_vlm_node.replies import LONG_QUESTION, NO_QUESTION, RETRACTED, SPOKEN, TOO_LATE, say
 from nav_vlm_node.view import Camera, Rectifier, Rig, View
 from nav_vlm_node.vlm.confidence import confidence as confidence_of
 from nav_vlm_node.vlm.protocol import (
@@ -31,6 +31,7 @@ from nav_vlm_node.vlm.protocol import (
     Engine,
     EngineCancelled,
     EngineError,
+    EngineUnavailable,
     Token,
     VisualTokens,
     VisualTokensExpired,
@@ -91,6 +92,7 @@ class _Answer:
     text: str = ""
     tokens: list[Token] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
+    sent_somewhere: bool = False  # a released clause gave a direction
 
     @property
     def image_age(self) -> float:
@@ -142,18 +144,18 @@ def refusal(
     status: Status,
     query: str,
     *,
-    text: str = "",
+    text: str | None = None,
     query_id: str = "",
     priority: int = 0,
     latency: float = NAN,
     message: str = "",
 ) -> Instruction:
-    """The instruction for a question that is not looked at, and why."""
+    """The instruction for a question that is not looked at, and why. text: None for the status's own sentence."""
     return Instruction(
         query_id=query_id,
         query=query[:1000],
         status=status,
-        text=text or SPOKEN[status],
+        text=SPOKEN[status] if text is None else text,
         priority=priority,
         latency=latency,
         message=message,
@@ -218,6 +220,8 @@ class Guide:
             return self._look_and_answer(answer, frame, listener, cancel, timeout)
         except EngineCancelled as error:
             return answer.instruction(Status.CANCELED, message=str(error))
+        except EngineUnavailable as error:
+            return answer.instruction(Status.NOT_READY, message=f"{type(error).__name__}: {error}")
         except EngineError as error:
             return answer.instruction(Status.ERROR, error.spoken, message=f"{type(error).__name__}: {error}")
 
@@ -276,7 +280,7 @@ class Guide:
     ) -> int:
         """Fill in `answer`, letting clauses out as they are complete; returns the number of tokens."""
         options = self.options
-        gate = guard.Gate(options.limits)
+        gate = guard.Gate(options.limits, landmark_of(answer.query))
         offered = 0
         tokens = self.engine.stream(
             visual, answer.query.strip(), max_new_tokens=options.max_new_tokens, cancel=cancel, timeout=_left(end)
@@ -293,6 +297,7 @@ class Guide:
                 too_late = answer.image_age > options.max_answer_age
                 if steps and not too_late:
                     answer.released.append(render(steps, options.style))
+                    answer.sent_somewhere |= guard.gives_direction(steps)
                     listener.on_clause(answer.released[-1])
             offered = len(clauses)
         return len(answer.tokens)
@@ -306,7 +311,10 @@ class Guide:
             why = f"the image was {answer.image_age:.1f} s old by then; max_answer_age is {options.max_answer_age:g} s"
             return answer.instruction(Status.STALE_IMAGE, TOO_LATE, message=why)
         why_not = "the answer was cut off" if truncated else None
-        why_not = why_not or guard.objection(answer.text, parsed.steps, parsed.unparsed, confidence, options.limits)
+        asked = landmark_of(answer.query)
+        why_not = why_not or guard.objection(
+            answer.text, parsed.steps, parsed.unparsed, confidence, options.limits, asked
+        )
         spoken = render(parsed.steps, options.style)
         why_not = why_not or guard.banned_wording(spoken)
         if why_not is not None:
@@ -320,9 +328,9 @@ class Guide:
         cautions = tuple(step for step in steps if step.action is Action.CAUTION)
         if guard.implausibility(cautions, self.options.limits.farthest) is not None:
             cautions = ()
-        text = (
-            f"{render(cautions, self.options.style)} {say(SPOKEN[Status.UNSURE], self.options.style.language)}".strip()
-        )
+        reply = RETRACTED if answer.sent_somewhere else SPOKEN[Status.UNSURE]
+        style = self.options.style
+        text = f"{render(cautions, style)} {say(reply, style.language)}".strip()
         message = f"{why}; the model wrote {answer.text[:200]!r}"
         return answer.instruction(Status.UNSURE, text, steps=cautions, confidence=confidence, message=message)
 

@@ -22,6 +22,7 @@ SPOKEN: dict[Status, str] = {
     Status.ERROR: "Something went wrong while I was answering. Please ask again.",
 }
 TOO_LATE = "That took too long. Please stand still and ask again."
+RETRACTED = "Stop. I am not sure any more. Please turn a little and ask again."
 DEADLINE = "The answer took too long. Please ask again."
 NO_QUESTION = "I did not hear a question. Please ask again."
 LONG_QUESTION = "The question is too long. Please ask in one sentence."
@@ -45,6 +46,7 @@ _GERMAN = {
     SPOKEN[Status.DISABLED]: "Die Führung ist ausgeschaltet.",
     SPOKEN[Status.ERROR]: "Beim Antworten ist etwas schiefgegangen. Bitte fragen Sie noch einmal.",
     TOO_LATE: "Das hat zu lange gedauert. Bitte bleiben Sie stehen und fragen Sie noch einmal.",
+    RETRACTED: "Halt. Ich bin nicht mehr sicher. Bitte drehen Sie sich ein wenig und fragen Sie noch einmal.",
     DEADLINE: "Die Antwort hat zu lange gedauert. Bitte fragen Sie noch einmal.",
     NO_QUESTION: "Ich habe keine Frage gehört. Bitte fragen Sie noch einmal.",
     LONG_QUESTION: "Die Frage ist zu lang. Bitte fragen Sie in einem Satz.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping
 
 from nav_vlm_node.paths import embedded_model
@@ -23,3 +25,15 @@ def load_configured_engine(values: Mapping[str, Value]) -> Engine:
     from nav_vlm_node.vlm.load import load_engine
 
     return load_engine(*arguments)
+
+
+def wait_until_ready(engine: Engine, end: float, cancel: threading.Event) -> bool:
+    """Wait for an engine process that is being started again, until `end` (time.monotonic()) or `cancel`.
+
+    A question that comes while the process is down is answered when it is back, if that is before its deadline.
+    """
+    wait_ready = getattr(engine, "wait_ready", None)
+    while wait_ready is not None and not wait_ready(0.1):
+        if cancel.is_set() or time.monotonic() >= end:
+            return False
+    return True

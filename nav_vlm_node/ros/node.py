@@ -28,7 +28,7 @@ from nav_vlm_node.replies import say
 from nav_vlm_node.ros import diagnostics, parameters, qos
 from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
 from nav_vlm_node.ros.conversions import instruction_to_ros
-from nav_vlm_node.ros.engines import load_configured_engine
+from nav_vlm_node.ros.engines import load_configured_engine, wait_until_ready
 from nav_vlm_node.ros.guide_action import GuideAction
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
@@ -152,8 +152,11 @@ class GuideNode(LifecycleNode):
             return
         try:
             guide.options = parameters.guide_options(parameters.values_of(self))
-            left = ticket.deadline - time.monotonic()
-            timeout = min(float(self._value("image_timeout")), left - ENGINE_MARGIN)
+            end = ticket.deadline - ENGINE_MARGIN
+            if not wait_until_ready(guide.engine, end, ticket.cancel):
+                ticket.refuse(Status.NOT_READY, "the engine process is starting again")
+                return
+            timeout = min(float(self._value("image_timeout")), end - time.monotonic())
             found = self.feed.frame(guide.options.max_image_age, timeout, ticket.cancel)
             if isinstance(found, Missing):
                 ticket.refuse(found.status, found.message)
@@ -166,7 +169,7 @@ class GuideNode(LifecycleNode):
                     priority=ticket.priority,
                     now=self.now,
                     started=ticket.received,
-                    timeout=ticket.deadline - time.monotonic() - ENGINE_MARGIN,
+                    timeout=end - time.monotonic(),
                     listener=ticket.listener,
                     cancel=ticket.cancel,
                 )
@@ -183,9 +186,12 @@ class GuideNode(LifecycleNode):
         self._send(instruction)
 
     def _send(self, instruction: Instruction) -> None:
+        if not self.context.ok():  # whoever ended it did so without stop(): there is nobody left to tell
+            return
         message = self._to_message(instruction)
         self._instructions.publish(message)
-        self._texts.publish(String(data=message.text))
+        if message.text:
+            self._texts.publish(String(data=message.text))
 
     def _to_message(self, instruction: Instruction) -> InstructionMsg:
         message = instruction_to_ros(instruction, self.feed.stamp_of(instruction.stamp))
@@ -309,8 +315,13 @@ class GuideNode(LifecycleNode):
         if LifecycleNode.trigger_configure(self) == TransitionCallbackReturn.SUCCESS:
             LifecycleNode.trigger_activate(self)
 
+    def destroy_node(self) -> None:
+        """Also frees the model, if `stop` has not been called."""
+        self.stop(grace=0.2)
+        LifecycleNode.destroy_node(self)
+
     def stop(self, grace: float = 1.0) -> None:
-        """Before destroy_node, while the executor spins: every open question is answered, the model is freed."""
+        """Best while the executor still spins: every open question is answered, then the model is freed. Idempotent."""
         self.desk.close(Status.NOT_READY, "the node is shut down", answer_as=Status.CANCELED)
         self.feed.wake()
         end = time.monotonic() + grace

@@ -85,25 +85,16 @@ def declare(node: Node) -> None:
 
     Raises rclpy's InvalidParameterValueException or InvalidParameterTypeException for a bad value given at start.
     """
-    from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+    from rcl_interfaces.msg import SetParametersResult
+
+    from nav_vlm_node.ros.declaring import declare_table
 
     def check(changed: list[Parameter]) -> SetParametersResult:
         why = objection({parameter.name: parameter.value for parameter in changed}, values_of(node))
         return SetParametersResult(successful=why is None, reason=why or "")
 
     node.add_on_set_parameters_callback(check)
-    for spec in PARAMETERS:
-        descriptor = ParameterDescriptor(
-            description=spec.description + (f" [{spec.unit}]" if spec.unit else ""),
-            additional_constraints=f"one of: {spec.allowed}" if spec.choices else "",
-            read_only=spec.read_only,
-        )
-        if spec.low is not None and spec.high is not None:
-            if isinstance(spec.default, float):
-                descriptor.floating_point_range = [FloatingPointRange(from_value=spec.low, to_value=spec.high)]
-            else:
-                descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)]
-        node.declare_parameter(spec.name, spec.default, descriptor)
+    declare_table(node, PARAMETERS)
 
 
 def values_of(node: Node) -> dict[str, Value]:

@@ -6,6 +6,7 @@ shutdown) finishes it, and later answers are dropped: so each id gets one Instru
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import uuid
@@ -49,12 +50,13 @@ class Ticket:
                 return False
             self._done = True
         self.cancel.set()
-        for tell in self.answered:
-            tell(instruction)
+        with contextlib.ExitStack() as all_of_them:  # also those after one that fails
+            for tell in reversed(self.answered):
+                all_of_them.callback(tell, instruction)
         return True
 
-    def refuse(self, status: Status, message: str, text: str = "") -> bool:
-        """`finish` without an answer."""
+    def refuse(self, status: Status, message: str, text: str | None = None) -> bool:
+        """`finish` without an answer. text: None for the status's own sentence."""
         latency = time.monotonic() - self.received
         return self.finish(
             refusal(
@@ -155,7 +157,7 @@ class Desk:
                 self._open.append(ticket)
         if taken:
             for other in older:
-                other.refuse(Status.CANCELED, f"superseded by question {ticket.query_id}")
+                other.refuse(Status.CANCELED, f"superseded by question {ticket.query_id}", text="")  # they know
             self._start(ticket)
         elif invalid is not None:
             spoken, why = invalid

@@ -83,6 +83,29 @@ def test_doubt_withholds_directions_and_all_clear_but_no_warning() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "text", "wrong"),
+    [
+        ("exit", "Turn left 30 degrees, then move 4 metres to the toilet.", True),
+        ("exit", "Turn left 30 degrees, then move 4 metres to the exit.", False),
+        ("exit", "No exit in view. Move 4 metres to the open door.", False),
+        ("exit", "No exit in view. Move 4 metres to the lift.", False),
+        ("door", "Move 4 metres to the open door.", False),
+        ("door", "Move 4 metres.", False),
+        ("chair", "Caution, table ahead at 1 metre.", False),
+        (None, "Move 4 metres to the toilet.", False),
+    ],
+)
+def test_a_walk_to_what_was_not_asked_for(asked: str | None, text: str, wrong: bool) -> None:
+    parsed = parse(text)
+    found = guard.objection(text, parsed.steps, parsed.unparsed, 0.9, LIMITS, asked)
+    assert (found is not None) == wrong, found
+    gate = Gate(LIMITS, asked)
+    for clause in complete_clauses(text):
+        gate.offer(clause, 0.9)
+    assert (gate.objection is not None) == wrong
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "The image shows a nice lobby.",

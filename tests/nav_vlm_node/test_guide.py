@@ -15,7 +15,7 @@ from nav_vlm_node.guard import Limits
 from nav_vlm_node.guide import Guide, GuideOptions, Listener, query_problem
 from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import Style
-from nav_vlm_node.replies import SPOKEN, TOO_DARK, TOO_LATE, say
+from nav_vlm_node.replies import RETRACTED, SPOKEN, TOO_DARK, TOO_LATE, say
 from nav_vlm_node.view import Camera, Rig, View
 from nav_vlm_node.vlm.protocol import EngineCrashed, EngineDeadline, Token, VisualTokens, VisualTokensExpired
 from nav_vlm_node.vlm.scripted import ScriptedEngine
@@ -123,7 +123,7 @@ def test_not_in_view() -> None:
     assert [step.action for step in instruction.steps] == [Action.NOT_VISIBLE, Action.SCAN]
 
 
-@pytest.mark.parametrize("text", ["Turn left 30 degrees. Turn right 30 degrees.", "a white room with a chair", ""])
+@pytest.mark.parametrize("text", ["Turn left 30 degrees, then turn right 30 degrees.", "a white room with a chair", ""])
 def test_what_the_guard_withholds_is_unsure_without_a_direction(text: str) -> None:
     instruction = ask(text)
     assert instruction.status is Status.UNSURE
@@ -142,6 +142,28 @@ def test_doubt_is_unsure_but_the_warning_is_given() -> None:
     assert instruction.confidence == pytest.approx(0.1)
     bold = Guide(ScriptedEngine(GOOD, probability=0.1), GuideOptions(limits=Limits(min_confidence=0.0)))
     assert bold.answer(FRAME, "Where is the door?").status is Status.OK
+
+
+def test_a_direction_that_was_spoken_and_then_contradicted_is_taken_back() -> None:
+    instruction = ask("Turn left 30 degrees. Turn right 90 degrees.")
+    assert instruction.released == ("Turn left 30 degrees.",)
+    assert instruction.status is Status.UNSURE
+    assert instruction.text == RETRACTED
+
+
+def test_an_answer_to_another_question_is_unsure() -> None:
+    instruction = ask("Turn left 30 degrees, then move 4 metres to the toilet.", "Where is the exit?")
+    assert instruction.status is Status.UNSURE
+    assert "exit was asked for" in instruction.message
+    assert instruction.released == ()
+
+
+def test_an_engine_that_is_starting_is_not_ready() -> None:
+    engine = ScriptedEngine(GOOD)
+    engine.close()
+    instruction = Guide(engine).answer(FRAME, "Where is the door?")
+    assert instruction.status is Status.NOT_READY
+    assert "EngineUnavailable" in instruction.message
 
 
 def test_an_answer_that_was_cut_off_is_unsure() -> None:

@@ -62,6 +62,13 @@ def test_plain_text_is_a_question_too(ros: Graph) -> None:
     assert answer.query_id
 
 
+def test_text_that_is_no_text_does_not_stop_the_node(ros: Graph) -> None:
+    wearer = Wearer(ros, guide_node(ros))
+    wearer.look()
+    wearer.texts.publish(b"\x00\x01\x00\x00" + b"\x04\x00\x00\x00" + b"\xff\xfe\xfd\x00")  # CDR of a broken string
+    assert wearer.ask_and_hear().status == Msg.STATUS_OK
+
+
 def test_a_repeated_id_is_answered_once(ros: Graph) -> None:
     wearer = Wearer(ros, guide_node(ros))
     wearer.look()
@@ -225,6 +232,7 @@ def test_preempt_cancels_the_older_at_its_next_token(ros: Graph, brake: Brake) -
     canceled = wearer.answer("old")  # at once, while the model still writes
     assert canceled.status == Msg.STATUS_CANCELED
     assert "superseded by question new" in canceled.message
+    assert canceled.text == ""  # who asks anew need not hear that the old question is gone
     begun = brake.tokens
     brake.at = -1
     brake.release()

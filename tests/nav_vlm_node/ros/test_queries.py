@@ -155,6 +155,20 @@ def test_who_asked_is_told_too() -> None:
     assert told == office.out
 
 
+def test_one_listener_that_fails_does_not_keep_the_answer_from_the_others() -> None:
+    office, told = Office(), list[Instruction]()
+
+    def fail(instruction: Instruction) -> None:
+        raise RuntimeError("no network")
+
+    ticket = office.desk.submit("Where?", also_tell=[fail, told.append])
+    assert ticket is not None
+    with pytest.raises(RuntimeError, match="no network"):
+        answer(ticket)
+    assert told == office.out
+    assert ticket.done
+
+
 def test_many_threads_race_and_each_id_has_one_instruction() -> None:
     office = Office()
     start = threading.Barrier(8)
