@@ -23,7 +23,7 @@ JPEG_BY_NAME = {spec.name: spec for spec in camera_tables.JPEG}
 NAV_VLM = "nav_vlm"
 JPEG = "image_to_jpeg"
 BASE_ALONE = "none"  # adapter:=none, since an argument that is empty is one that was not given
-_NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?")
+_NAMESPACE = re.compile(r"([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?")
 _ROS_OWN = re.compile(r"use_sim_time|start_type_description_service|qos_overrides\..*")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -162,9 +162,9 @@ def _checked(given: Mapping[str, str]) -> dict[str, str]:
         if argument.choices and values[argument.name] not in argument.choices:
             choices = ", ".join(filter(None, argument.choices))
             raise UserError(f"{argument.name} is {values[argument.name]!r}: use one of {choices}")
+    values["namespace"] = values["namespace"].strip("/")
     if not _NAMESPACE.fullmatch(values["namespace"]):
         raise UserError(f"namespace {values['namespace']!r} is not valid; use letters, digits, _ and /")
-    values["namespace"] = values["namespace"].strip("/")
     return values
 
 

@@ -58,7 +58,7 @@ def test_nav_vlm_up_has_the_same_arguments() -> None:
 def test_up_takes_the_words_of_ros2_launch_and_options() -> None:
     parser = argparse.ArgumentParser()
     up.add_arguments(parser)
-    args = parser.parse_args(["rig:=zed", "--role", "gpu", "adapter:="])
+    args = parser.parse_args(["--role", "gpu", "rig:=zed", "adapter:="])
     assert up.given(args) == {"rig": "zed", "role": "gpu", "adapter": ""}
     with pytest.raises(UserError, match="'rig' is no argument; write NAME:=VALUE"):
         up.given(parser.parse_args(["rig"]))
