@@ -98,6 +98,13 @@ class _Answer:
     def image_age(self) -> float:
         return NAN if self.now is None or self.frame is None else self.now() - self.frame.stamp
 
+    def expired(self, options: GuideOptions) -> str | None:
+        """Why an answer that comes now is about another time; None if it is not, or where age does not matter."""
+        # Negative where the clock was set back meanwhile (a bag that starts again): nobody knows how old it is.
+        if self.now is None or -options.max_image_age <= self.image_age <= options.max_answer_age:
+            return None
+        return f"the image was {self.image_age:.1f} s old by then; max_answer_age is {options.max_answer_age:g} s"
+
     def instruction(
         self,
         status: Status,
@@ -294,8 +301,7 @@ class Guide:
             clauses = complete_clauses(answer.text)
             for clause in clauses[offered:]:
                 steps = gate.offer(clause, confidence_of(answer.tokens))
-                too_late = answer.image_age > options.max_answer_age
-                if steps and not too_late:
+                if steps and answer.expired(options) is None:
                     answer.released.append(render(steps, options.style))
                     answer.sent_somewhere |= guard.gives_direction(steps)
                     listener.on_clause(answer.released[-1])
@@ -307,9 +313,9 @@ class Guide:
         options = self.options
         parsed = parse(answer.text)
         confidence = confidence_of(answer.tokens)
-        if answer.image_age > options.max_answer_age:
-            why = f"the image was {answer.image_age:.1f} s old by then; max_answer_age is {options.max_answer_age:g} s"
-            return answer.instruction(Status.STALE_IMAGE, TOO_LATE, message=why)
+        expired = answer.expired(options)
+        if expired is not None:
+            return answer.instruction(Status.STALE_IMAGE, TOO_LATE, message=expired)
         why_not = "the answer was cut off" if truncated else None
         asked = landmark_of(answer.query)
         why_not = why_not or guard.objection(

@@ -209,7 +209,7 @@ class GuideNode(LifecycleNode):
         return self.get_parameter(name).value
 
     def _on_time_jump(self, jump: Any) -> None:
-        self.log.warning("the clock was set back or changed: earlier images are forgotten")
+        self.log.info("the clock was set back or changed: earlier images are forgotten")
         self.feed.clear()
         if self.guide is not None:
             self.guide.forget()
@@ -226,6 +226,7 @@ class GuideNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Keep the model, stop answering."""
+        self.state = "inactive"  # from now on `enable` opens nothing
         self.desk.close(Status.NOT_READY, "the node was deactivated", answer_as=Status.CANCELED)
         return self._transition("deactivate", self.feed.wake, after="inactive", otherwise="active")
 
@@ -284,6 +285,7 @@ class GuideNode(LifecycleNode):
         future.add_done_callback(lambda _: done.set())
         while not done.wait(0.2):
             if not self.context.ok() or self.worker.closed:
+                future.add_done_callback(_discard)
                 raise UserError("interrupted")
         return future.result()
 
@@ -359,6 +361,12 @@ class GuideNode(LifecycleNode):
             counts=dict(self.desk.counts),
             last_latency=math.nan if last is None else last.latency,
         )
+
+
+def _discard(late: Future[Guide]) -> None:
+    """Free a model that was loaded for nobody."""
+    if not late.cancelled() and late.exception() is None:
+        late.result().engine.close()
 
 
 def main() -> int:

@@ -200,11 +200,12 @@ def test_an_old_picture_is_not_looked_at(now: float, status: Status) -> None:
     assert ("future" in instruction.message) == (now < 100)
 
 
-def test_an_answer_that_comes_too_late_is_withheld() -> None:
+@pytest.mark.parametrize("later", [104.0, 20.0])
+def test_an_answer_that_comes_too_late_or_in_another_time_is_withheld(later: float) -> None:
     clock = [100.1]
 
     def slow(image: Image, query: str) -> str:
-        clock[0] = 104.0
+        clock[0] = later
         return GOOD
 
     clauses: list[str] = []
