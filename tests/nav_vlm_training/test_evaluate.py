@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,13 @@ def test_bad_input_is_one_line(
     assert printed.err.startswith("nav-vlm-train: error: ")
     assert said in printed.err
     assert printed.err.count("\n") == 1
+
+
+def test_a_report_without_matplotlib_is_one_line_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name))
+    assert cli.main(["evaluate", "--data", "nowhere", "--out", str(tmp_path / "out")]) == 2
+    assert "pip install matplotlib" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

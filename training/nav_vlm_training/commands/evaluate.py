@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, report. Raises UserError."""
     from nav_vlm_training.evaluation.report import write_report
 
+    if args.out is not None and importlib.util.find_spec("matplotlib") is None:
+        raise UserError("matplotlib is missing, which the report is drawn with; run: pip install matplotlib")
     plan = EvaluationPlan(
         data=args.data, model=args.model, adapter=args.adapter, splits=_words(args.split), limit=args.limit,
         seed=args.seed, baselines=_baselines(args.baselines), out=args.out, batch=args.batch,
