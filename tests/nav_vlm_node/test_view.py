@@ -19,6 +19,7 @@ from nav_vlm_node.view import PROJECTIONS, Camera, Rectifier, Rig, View, remap, 
 Array = npt.NDArray[np.float64]
 Image = npt.NDArray[np.uint8]
 VIEW = View()
+patient = settings(deadline=None)  # the first call of OpenCV on a busy machine takes its time
 
 PINHOLE = ("plumb_bob", ())
 WEBCAM = ("plumb_bob", (-0.31, 0.12, 0.001, -0.0008, -0.02))
@@ -47,6 +48,7 @@ def matrix(camera: Camera) -> Array:
 # ---- lenses ------------------------------------------------------------------------------------
 
 
+@patient
 @given(st.sampled_from(LENSES), st.lists(st.tuples(degrees, degrees), min_size=1, max_size=20))
 def test_lenses_are_opencvs(lens: tuple[str, tuple[float, ...]], angles: list[tuple[float, float]]) -> None:
     camera = replace(camera_of(lens), fx=310.0, fy=290.0, cx=150.0, cy=130.0)
@@ -70,6 +72,7 @@ def test_nothing_behind_the_camera_is_seen(lens: tuple[str, tuple[float, ...]]) 
     assert np.isnan(v).all()
 
 
+@patient
 @given(st.floats(-0.6, -0.05), st.floats(-0.1, 0.3))
 def test_a_lens_never_folds_back(k1: float, k2: float) -> None:
     """Past its radius a polynomial maps rays into the middle of the picture again: ghosts, were they drawn."""
@@ -82,6 +85,7 @@ def test_a_lens_never_folds_back(k1: float, k2: float) -> None:
     assert np.isfinite(u[: len(shown)]).all(), "it ends once"
 
 
+@patient
 @given(st.integers(16, 2000), st.integers(16, 2000), st.floats(0.1, 3.0))
 def test_a_field_of_view_is_what_it_says(width: int, height: int, hfov: float) -> None:
     camera = Camera.from_fov(width, height, hfov)
@@ -91,6 +95,7 @@ def test_a_field_of_view_is_what_it_says(width: int, height: int, hfov: float) -
     assert u == pytest.approx([-0.5, width - 0.5])
 
 
+@patient
 @given(st.sampled_from(LENSES), st.sampled_from([0.5, 0.25, 2.0]), degrees, degrees)
 def test_a_resized_picture_shows_the_same_at_the_same_place(
     lens: tuple[str, tuple[float, ...]], factor: float, a: float, b: float
@@ -105,6 +110,7 @@ def test_a_resized_picture_shows_the_same_at_the_same_place(
 # ---- rigs --------------------------------------------------------------------------------------
 
 
+@patient
 @given(st.floats(-3, 3), st.floats(-1.3, 1.3))
 def test_a_rig_is_a_rotation_with_rep_103_signs(yaw: float, pitch: float) -> None:
     turn = wearer_from_optical(Rig(camera_yaw=yaw, camera_pitch=pitch))
@@ -135,6 +141,7 @@ def test_a_degree_is_equally_wide_everywhere() -> None:
     assert elevations.mean() == pytest.approx(VIEW.elevation)
 
 
+@patient
 @given(st.floats(60, 110), st.sampled_from([(320, 240), (320, 180), (240, 320)]), st.floats(-12, 12))
 def test_a_column_of_the_view_is_a_bearing(hfov: float, size: tuple[int, int], yaw: float) -> None:
     """With a level camera the plane of a bearing is a column of the picture, at focal length times its tangent."""

@@ -73,10 +73,12 @@ def test_marks_stand_on_their_things(frame: Frame) -> None:
         item = frame.scene.items[seen.item]
         if not seen.visible or item.kind == "open door":
             continue
-        _, columns = np.nonzero(render.item == seen.item)
+        rows, columns = np.nonzero(render.item == seen.item)
         point = to_pixel(frame, seen.bearing, seen.distance, item.height / 2)
         assert point is not None
         assert columns.min() - 4 <= point[0] <= columns.max() + 4
+        if rows.max() < frame.raw.shape[0] - 1:  # its foot is in the picture
+            assert rows.min() - 4 <= point[1] <= rows.max() + 4
         checked += 1
     assert checked >= 3
 

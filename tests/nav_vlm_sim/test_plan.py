@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nav_vlm_node.errors import UserError
@@ -16,10 +16,12 @@ from nav_vlm_sim.plan import FIRST_WORLD, MOST_SEED, SHARES, Plan, blocks_of, ph
 from nav_vlm_sim.world import SCENES_PER_WORLD
 
 TRAINED_ON = 1_000_000 * SCENES_PER_WORLD  # `shards` renders worlds under a million
+patient = settings(deadline=None)
 some_seeds = st.integers(0, MOST_SEED)
 some_shares = st.dictionaries(st.sampled_from(list(SHARES)), st.floats(0.01, 10), min_size=1)
 
 
+@patient
 @given(st.integers(1, 3000), some_seeds, some_shares)
 def test_splits_share_no_scene_and_no_surfaces(scenes: int, seed: int, shares: dict[str, float]) -> None:
     plan = Plan(scenes=scenes, seed=seed, shares=tuple(shares.items()))
@@ -36,6 +38,7 @@ def test_splits_share_no_scene_and_no_surfaces(scenes: int, seed: int, shares: d
         assert sum(block.count for block in blocks if block.split == split) == counts[split]
 
 
+@patient
 @given(some_seeds, some_seeds, st.integers(1, 2000))
 def test_seeds_share_no_scene(one: int, other: int, scenes: int) -> None:
     ranges = [{block.world for block in blocks_of(Plan(scenes=scenes, seed=seed))} for seed in (one, other)]

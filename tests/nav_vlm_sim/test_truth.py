@@ -135,6 +135,16 @@ def test_a_hazard_is_what_stands_in_a_corridor_of_80_centimetres(world: World, a
         assert math.tan(hazards[0].bearing) == pytest.approx(aside / along, abs=0.25)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(("aside", "in_the_way"), [(0.57, True), (0.63, False)])
+def test_the_corridor_ends_at_40_centimetres(world: World, side: int, aside: float, in_the_way: bool) -> None:
+    scene, obstacle = empty_room(), crate(0.2, 0.6)
+    obstacle.x, obstacle.y = 2.0, side * aside
+    observation = look(world, with_items(scene, door_on_far_wall(scene), obstacle), standing())[0]
+    assert bool(observation.targets["door"].hazards) == in_the_way
+    assert (observation.ahead is not None) == in_the_way
+
+
 def test_hazards_come_nearest_first_and_end_at_the_target(world: World) -> None:
     scene, pose = empty_room(), standing()
     near, far, beyond = crate(0.2, 0.5), crate(0.2, 0.5, "chair"), crate(0.2, 0.5, "plant")

@@ -2,9 +2,10 @@
 
 Scenes are numbered by worlds: a world is one set of surface patterns, shared by up to SCENES_PER_SET scenes, and
 scene k of world w has the seed w * SCENES_PER_WORLD + k. Worlds 0 to 999,999 are those that models are trained on
-(`shards`: training from 0, validation from 900,000). A data set of seed S takes worlds
-FIRST_WORLD + S * WORLDS_PER_SEED and on, each for one split only: so no scene, and no surface pattern, is in two
-splits, in two data sets of different seeds, or in a data set and in what a model was trained on.
+(`shards`: training from 0, validation from 900,000); the demo has 2,000,000 and on, the camera node begins at
+3,000,000. A data set of seed S takes worlds FIRST_WORLD + S * WORLDS_PER_SEED and on, each for one split only: so no
+scene, and no surface pattern, is in two splits, in two data sets of different seeds, or in a data set and in what a
+model was trained on.
 """
 
 from __future__ import annotations

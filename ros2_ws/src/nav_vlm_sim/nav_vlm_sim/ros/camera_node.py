@@ -27,9 +27,10 @@ from nav_vlm_sim.camera import SimulatedCamera
 from nav_vlm_sim.records import Frame, frame_to_json
 from nav_vlm_sim.scene import ROOMS
 from nav_vlm_sim.textures import FAMILIES
-from nav_vlm_sim.world import MAX_SIDE
+from nav_vlm_sim.world import MAX_SIDE, SCENES_PER_WORLD
 
 JPEG_QUALITY = 90
+FIRST_SEED = 3_000_000 * SCENES_PER_WORLD  # of a world that no model is trained on
 MOST_SEED = 2**53 - 1
 TRUTH = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -40,7 +41,8 @@ TRUTH = QoSProfile(
 """The truth of what is shown now: whoever joins late gets it too."""
 
 PARAMETERS: tuple[Spec, ...] = (
-    Spec(name="seed", default=0, low=0, high=MOST_SEED, description="which scene; setting it shows that scene next"),
+    Spec(name="seed", default=FIRST_SEED, low=0, high=MOST_SEED,
+         description="which scene; setting it shows that scene next"),
     Spec(name="view", default=0, low=0, high=9999, description="which place in the scene; setting it shows that next"),
     Spec(name="views", default=3, low=1, high=100, description="places of a scene before the next scene's turn"),
     Spec(name="hold_time", default=0.0, unit="s", low=0.0, high=86400.0,
