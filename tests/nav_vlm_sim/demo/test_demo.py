@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,23 @@ class Demo:
         output, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, output, errors
 
-    def alive(self) -> list[str]:
-        """The command lines of the living processes that it started, and of itself."""
-        found = []
+    def alive(self) -> dict[int, str]:
+        """The living processes that it started, and itself: id -> command line."""
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if self.mark.encode() in (folder / "environ").read_bytes():
-                    found.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except OSError:  # it has just ended
                 continue
-        return [words for words in found if words]
+        return {number: words for number, words in found.items() if words}
+
+    def kill(self, what: str = "") -> None:
+        """End its processes, or those whose command line has `what`, at once."""
+        for number, words in self.alive().items():
+            if what in words:
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def demos() -> Iterator[list[Demo]]:
     started: list[Demo] = []
     yield started
     for demo in started:
-        demo.process.kill()
+        demo.kill()
         demo.process.communicate()
 
 
@@ -81,7 +89,7 @@ def test_two_questions(model: Path, tmp_path: Path, demos: list[Demo]) -> None:
     demos.append(Demo("--model", str(model), "--questions", "2", "--out", str(out), "--json"))
     status, output, errors = demos[0].end()
     assert status == 0, errors
-    assert demos[0].alive() == []
+    assert demos[0].alive() == {}
 
     told = json.loads(output)
     assert [one["by"] for one in told["questions"]] == ["action", "action"]
@@ -133,7 +141,7 @@ def test_ctrl_c_ends_it_in_order(said: str, model: Path, tmp_path: Path, demos: 
     status, _, errors = demos[0].end()
     assert status == 130
     assert "Traceback" not in errors
-    assert demos[0].alive() == []
+    assert demos[0].alive() == {}
     assert list(out.iterdir()) == []
 
 
@@ -145,24 +153,18 @@ def test_nothing_outlives_a_demo_that_is_killed(model: Path, tmp_path: Path, dem
     end = time.monotonic() + 60
     while demos[0].alive() and time.monotonic() < end:
         threading.Event().wait(0.1)  # no parent is left who could be told of their end
-    assert demos[0].alive() == []
+    assert demos[0].alive() == {}
 
 
 def test_a_node_that_dies_is_a_failure_in_one_line(model: Path, tmp_path: Path, demos: list[Demo]) -> None:
     demos.append(Demo("--model", str(model), "--out", str(tmp_path / "demo")))
     wait_for(demos[0], "1 of 10")
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            ours = demos[0].mark.encode() in (folder / "environ").read_bytes()
-            if ours and b"nav_vlm_node.ros.node" in (folder / "cmdline").read_bytes():
-                os.kill(int(folder.name), signal.SIGKILL)
-        except OSError:
-            continue
+    demos[0].kill("nav_vlm_node.ros.node")
     status, _, errors = demos[0].end()
     assert status == 1
     assert errors.strip().splitlines()[-1].startswith("nav-vlm demo: the process of nav_vlm ended (exit status -9)")
     assert "Traceback" not in errors
-    assert demos[0].alive() == []
+    assert demos[0].alive() == {}
 
 
 NO_EGL = """
