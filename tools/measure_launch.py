@@ -213,7 +213,7 @@ def respawned(log: Path, command: str) -> dict[str, Any]:
 def refused(log: Path, command: str) -> dict[str, Any]:
     """A bad argument: the line and the status."""
     done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=120)
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "rror" in line]
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "error" in line.lower()]
     return {"command": command, "exit_status": done.returncode, "said": lines}
 
 
