@@ -23,7 +23,7 @@ code{font-size:.95em}
 .tiles li{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.7rem 1.1rem}
 .tiles b{display:block;font-size:1.7rem;line-height:1.2}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:12px;background:var(--card)}
-table{border-collapse:collapse;width:100%;font-size:.94rem}
+table{border-collapse:collapse;width:100%;min-width:46rem;font-size:.94rem}
 th,td{text-align:left;vertical-align:top;padding:.55rem .8rem;border-bottom:1px solid var(--line);font-weight:normal}
 thead th{color:var(--faint);font-size:.85rem}
 tr:last-child>*{border-bottom:0}
