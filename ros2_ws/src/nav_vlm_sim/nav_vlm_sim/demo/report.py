@@ -46,7 +46,8 @@ The model <b>{escape(setting.model)}</b> with the adapter <b>{escape(setting.ada
 ROS 2. Beside every answer stands the truth, which comes from the geometry of the room.</p>
 <ul class="tiles">{shown}</ul></header>
 <main><section aria-labelledby="all"><h2 id="all">All questions</h2>
-<div class="scroll" role="region" aria-labelledby="all" tabindex="0"><table><thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div></section>
+<div class="scroll" role="region" aria-labelledby="all" tabindex="0"><table>
+<thead><tr>{columns}</tr></thead><tbody>{rows}</tbody></table></div></section>
 <section aria-labelledby="legend"><h2 id="legend">How to read the pictures</h2>{_legend()}</section>"""
 
 
