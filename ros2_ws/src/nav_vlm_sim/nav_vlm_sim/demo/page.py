@@ -78,7 +78,7 @@ for (const button of document.querySelectorAll("button[data-say]")) {
   const shown = button.previousElementSibling, said = button.dataset.say, pieces = JSON.parse(button.dataset.pieces);
   button.hidden = false;
   button.onclick = () => {
-    speechSynthesis?.cancel();
+    window.speechSynthesis?.cancel();
     const voice = () => {
       shown.textContent = said;
       if ("speechSynthesis" in window) {
