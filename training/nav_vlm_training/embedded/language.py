@@ -20,10 +20,10 @@ from transformers import PreTrainedTokenizerFast
 
 from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.language import parse, render_canonical
-from nav_vlm_node.score import Answer, Truth, judge, summarise
-from nav_vlm_node.score import Kind as TruthKind
+from nav_vlm_node.score import Answer, judge, summarise
 from nav_vlm_node.vlm.prompt import encode_prompts, encode_targets
-from nav_vlm_sim.questions import NAMES, Kind, Question, Rng, ask
+from nav_vlm_sim.dataset import truth_of
+from nav_vlm_sim.questions import NAMES, Question, Rng, ask
 from nav_vlm_sim.truth import Observation
 from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS
 from nav_vlm_training.embedded.features import Features
@@ -159,20 +159,6 @@ def answer(
     return texts
 
 
-def truth_of(observation: Observation, question: Question) -> Truth:
-    """The scorer's truth of one question."""
-    kind: TruthKind = question.kind.value
-    target = observation.targets.get(question.target)
-    if question.kind is Kind.HAZARD:
-        hazards = (observation.ahead,) if observation.ahead else ()
-        return Truth(kind, hazards=hazards, steps=question.guide)
-    if question.kind is not Kind.TARGET or target is None:
-        return Truth(kind, target=question.target, steps=question.guide)
-    return Truth(
-        kind, target.name, bool(target.visible), target.bearing, target.distance, target.hazards, question.guide
-    )
-
-
 def check(
     model: Any, tokenizer: PreTrainedTokenizerFast, features: Features, *, each: int = 3, seed: int = 5
 ) -> dict[str, Any]:
@@ -184,7 +170,7 @@ def check(
         asked += [(row, next(questions)) for _ in range(each)]
     texts = answer(model, tokenizer, features, asked)
     outcomes = [
-        judge(Answer(parse(text).steps), truth_of(features.observations[row], question))
+        judge(Answer(parse(text).steps), truth_of(question, features.observations[row]))
         for (row, question), text in zip(asked, texts, strict=True)
     ]
     return summarise(outcomes).to_json() | {

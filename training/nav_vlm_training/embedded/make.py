@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.eval()
     scores = language.check(tuned.base_model.model, tokenizer, held_out)
     metrics = {k: v["value"] for k, v in scores.items() if isinstance(v, dict) and "value" in v}
-    plan_hash = hashlib.sha256(repr(config).encode()).hexdigest()
+    plan_hash = hashlib.sha256(repr(replace(config, device="")).encode()).hexdigest()
     save_adapter(
         tuned,
         base / "adapters" / ADAPTER,

@@ -74,6 +74,8 @@ def render_shards(plan: ShardPlan, processes: int | None = None) -> None:
     numbers = range(plan.first_world, plan.first_world + plan.worlds)
     jobs = [(plan, n) for n in numbers if not shard_path(plan, n).exists()]
     plan.out.mkdir(parents=True, exist_ok=True)
+    for draft in plan.out.glob(".world-*"):  # of a run that was interrupted
+        shutil.rmtree(draft, ignore_errors=True)
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread per process
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes or os.cpu_count()) as pool:
