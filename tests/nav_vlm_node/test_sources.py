@@ -43,7 +43,9 @@ def video(tmp_path: Path) -> Path:
     path = tmp_path / "walk.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12.5, (64, 48))  # type: ignore[attr-defined]
     for level in (40, 120, 200):
-        writer.write(gray(level))
+        frame = gray(level)
+        frame[:16, :32] = (0, 0, 220)  # red, as OpenCV writes it: blue, green, red
+        writer.write(frame)
     writer.release()
     return path
 
@@ -90,8 +92,11 @@ def test_a_folder_that_is_emptied_ends_the_loop(folder: Path) -> None:
 def test_a_video_with_its_own_rate(video: Path) -> None:
     with open_source(str(video)) as source:
         assert source.rate == pytest.approx(12.5)
-        assert np.allclose(levels(list(source.pictures())), [40, 120, 200], atol=3)
-        assert np.allclose(levels(list(itertools.islice(source.pictures(loop=True), 5)))[3:], [40, 120], atol=3)
+        shown = list(source.pictures())
+        assert np.allclose(levels([image[32:] for image in shown]), [40, 120, 200], atol=3)
+        assert np.allclose(shown[0][8, 8], [220, 0, 0], atol=12)
+        again = list(itertools.islice(source.pictures(loop=True), 5))
+        assert np.allclose(levels([image[32:] for image in again[3:]]), [40, 120], atol=3)
 
 
 @pytest.mark.parametrize(
