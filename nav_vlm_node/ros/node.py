@@ -34,7 +34,7 @@ from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
 from nav_vlm_node.ros.run import main_of
 from nav_vlm_node.ros.services import Services, repeated
-from nav_vlm_node.ros.transitions import answer_impossible_transitions
+from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
 from nav_vlm_node.vlm.protocol import Engine
 
@@ -63,7 +63,8 @@ class GuideNode(LifecycleNode):
     def __init__(self, *, engine_factory: EngineFactory = load_configured_engine, **node_arguments: Any) -> None:
         super().__init__("nav_vlm", **node_arguments)
         self.log: Any = Node.get_logger(self)
-        answer_impossible_transitions(self)
+        self._transitions = Worker("nav_vlm_transitions")
+        run_transitions_on(self._transitions, self)
         parameters.declare(self)
         self._engine_factory = engine_factory
         self.guide: Guide | None = None
@@ -73,7 +74,7 @@ class GuideNode(LifecycleNode):
         self._last: Instruction | None = None
         self.worker = Worker()
         self.desk = Desk(self._publish, self._start)
-        # One callback at a time for what must be quick; transitions may take long (loading) and have their own group.
+        # For executors with several threads: one callback at a time, except what waits for the worker.
         self.group = MutuallyExclusiveCallbackGroup()
         self.waiting_group = ReentrantCallbackGroup()
         self._instructions = self.create_publisher(InstructionMsg, "instruction", qos.ANSWER)
@@ -93,8 +94,7 @@ class GuideNode(LifecycleNode):
             post_callback=self._on_time_jump,
         )
         if self._value("autostart"):
-            transitions = MutuallyExclusiveCallbackGroup()
-            self._autostart = self.create_timer(0.0, self._start_up, callback_group=transitions, clock=steady)
+            self._transitions.submit(self._start_up)
 
     # questions
 
@@ -313,7 +313,6 @@ class GuideNode(LifecycleNode):
         self.desk.close(Status.NOT_READY, "the node is not configured")
 
     def _start_up(self) -> None:
-        self._autostart.cancel()
         if LifecycleNode.trigger_configure(self) == TransitionCallbackReturn.SUCCESS:
             LifecycleNode.trigger_activate(self)
 
@@ -332,6 +331,8 @@ class GuideNode(LifecycleNode):
         self._unload()
         if not self.worker.close(grace):
             self.log.warning("the model did not stop in time and is left behind")
+        if self._transitions.close(grace):  # one that was loading has been interrupted, unless it was just done
+            self._unload()
 
     # diagnostics
 

@@ -29,18 +29,23 @@ class Client:
     """An action client that keeps its feedback."""
 
     def __init__(self, ros: Graph, wearer: Wearer) -> None:
-        self.ros = ros
+        self.ros, self.node = ros, wearer.node
         self.client = ActionClient(wearer.node, Guide, "guide")
         self.feedback: list[Any] = []
         ros.until(self.client.server_is_ready, "the action server")
 
     def send(self, query_id: str = "", text: str = "Where is the door?") -> Any:
         goal = Guide.Goal(query=Query(id=query_id, text=text))
-        return self.ros.result(self.client.send_goal_async(goal, feedback_callback=self._take), "the goal's answer")
+        return self.ros.asked(
+            self.node, lambda: self.client.send_goal_async(goal, feedback_callback=self._take), "the goal's answer"
+        )
+
+    def cancel(self, goal: Any) -> Any:
+        return self.ros.asked(self.node, goal.cancel_goal_async, "the cancel")
 
     def result(self, goal: Any) -> tuple[int, Msg]:
         """(GoalStatus, Instruction)"""
-        wrapped = self.ros.result(goal.get_result_async(), "the goal's result")
+        wrapped = self.ros.asked(self.node, goal.get_result_async, "the goal's result")
         return wrapped.status, wrapped.result.instruction
 
     def _take(self, message: Any) -> None:
@@ -89,7 +94,7 @@ def test_cancel_stops_the_model_at_its_next_token(ros: Graph, brake: Brake) -> N
     wearer.look()
     goal = client.send("a1")
     assert brake.reached.wait(60)
-    response = ros.result(goal.cancel_goal_async(), "the cancel")
+    response = client.cancel(goal)
     assert len(response.goals_canceling) == 1
     status, instruction = client.result(goal)  # at once, while the model still writes
     assert status == GoalStatus.STATUS_CANCELED
@@ -108,7 +113,7 @@ def test_cancel_while_waiting_for_an_image(ros: Graph) -> None:
     client = Client(ros, wearer)
     goal = client.send("a1")
     ros.until(lambda: wearer.guide.desk.busy)
-    ros.result(goal.cancel_goal_async())
+    client.cancel(goal)
     assert client.result(goal)[0] == GoalStatus.STATUS_CANCELED
     wearer.look()
     assert wearer.ask_and_hear(query_id="next").status == Msg.STATUS_OK

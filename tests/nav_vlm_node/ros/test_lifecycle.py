@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import GetParameters
 
 from nav_vlm_msgs.msg import Instruction as Msg
 from nav_vlm_node.errors import UserError
@@ -130,6 +134,30 @@ def test_cleanup_frees_the_model_and_configure_loads_it_again(ros: Graph) -> Non
     assert len(engines) == 2
     with pytest.raises(EngineUnavailable):
         engines[0].set_adapter("")
+
+
+def test_everything_is_answered_while_the_model_is_loaded(ros: Graph) -> None:
+    loading, loaded = threading.Event(), threading.Event()
+
+    def make() -> Engine:
+        loading.set()
+        assert loaded.wait(120)
+        return ScriptedEngine(GOOD)
+
+    guide = guide_node(ros, make, autostart=False)
+    wearer = Wearer(ros, guide, active=False)
+    client = wearer.node.create_client(ChangeState, "nav_vlm/change_state")
+    ros.until(client.service_is_ready)
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    configured = client.call_async(request)
+    assert loading.wait(60)
+    names = GetParameters.Request(names=["bearings"])
+    assert ros.call(wearer.node, GetParameters, "nav_vlm/get_parameters", names).values[0].string_value == "degrees"
+    answer = wearer.ask_and_hear(query_id="early")
+    assert (answer.status, answer.message) == (Msg.STATUS_NOT_READY, "the model is being loaded")
+    assert not configured.done()
+    loaded.set()
+    assert ros.result(configured).success
 
 
 def test_a_transition_that_is_not_allowed_changes_nothing(ros: Graph) -> None:

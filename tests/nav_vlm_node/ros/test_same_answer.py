@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ def test_fifty_pictures(ros: Graph, tmp_path: Path, capsys: pytest.CaptureFixtur
         wearer.look(picture)
         by_topic = plain(wearer.ask_and_hear(query, f"topic {number}"))
         assert comparable(to_json(by_topic)) == asked
-        goal = ros.result(action.send_goal_async(Guide.Goal(query=Query(text=query))))
-        by_action = plain(ros.result(goal.get_result_async()).result.instruction)
+        wanted = Guide.Goal(query=Query(text=query))
+        goal = ros.asked(wearer.node, functools.partial(action.send_goal_async, wanted))
+        by_action = plain(ros.asked(wearer.node, goal.get_result_async).result.instruction)
         assert comparable(to_json(by_action)) == asked
         answers.add(asked["message"])
     assert len(answers) > 5  # it was not one answer to everything

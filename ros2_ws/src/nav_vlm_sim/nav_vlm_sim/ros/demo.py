@@ -146,7 +146,7 @@ class System:
         self._answers: dict[str, queue.SimpleQueue[tuple[str, float, Any]]] = {}
         self._context = Context()
         rclpy.init(context=self._context, domain_id=self.domain, signal_handler_options=SignalHandlerOptions.NO)
-        self._spinner = Spinner(self._context, threads=2)
+        self._spinner = Spinner(self._context)
         self._node = Node("demo", context=self._context)
         self._action = ActionClient(self._node, Guide, "guide")
         self._queries = self._node.create_publisher(Query, "query", qos.QUESTION)
