@@ -40,13 +40,13 @@ class MakeConfig:
     """How much of everything. worlds: of 144 frames each. passes: forms of every frame in the language stages, the
     first as it is."""
 
-    worlds: int = 800
+    worlds: int = 613
     held_out_worlds: int = 8
-    samples: int = 420_000
-    language_frames: int = 60_000
+    samples: int = 250_000
+    language_frames: int = 30_000
     passes: int = 2
-    base_steps: int = 6000
-    adapter_steps: int = 3000
+    base_steps: int = 1500
+    adapter_steps: int = 700
     rank: int = 16
     alpha: int = 32
     seed: int = 0
