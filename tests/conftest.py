@@ -98,13 +98,10 @@ class Graph:
         return future.result()
 
     def asked(self, node: Any, ask: Callable[[], Any], what: str = "") -> Any:
-        """The result of the future that `ask` makes, where rclpy's action client is asked.
+        """The result of the future that `ask` makes, where rclpy's action client is asked; see `on_executor`."""
+        from nav_vlm_node.ros.futures import on_executor
 
-        It is called between two callbacks of the node: rclpy 7.1 sends a goal before it notes that it did, and an
-        answer that another thread takes in between is dropped ("Ignoring unexpected goal response").
-        """
-        asking = node.executor.create_task(ask)
-        return self.result(self.result(asking, what), what)
+        return self.result(self.result(on_executor(node, ask), what), what)
 
     def call(self, node: Any, service_type: Any, name: str, request: Any, patience: float = PATIENCE) -> Any:
         """The response of a service."""

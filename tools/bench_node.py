@@ -207,8 +207,9 @@ class Client:
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """As `_result`, for the action client, which must not be asked while another thread takes its answers."""
-        executor: Any = self.node.executor
-        return self._result(self._result(executor.create_task(ask)))
+        from nav_vlm_node.ros.futures import on_executor
+
+        return self._result(self._result(on_executor(self.node, ask)))
 
     def _result(self, future: Any) -> Any:
         future.add_done_callback(lambda _: self._notify())

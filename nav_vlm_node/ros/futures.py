@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future as ThreadFuture
 from typing import TypeVar
 
@@ -29,6 +29,16 @@ def wake(node: Node) -> None:
     executor = node.executor
     if executor is not None:
         executor.wake()
+
+
+def on_executor(node: Node, call: Callable[[], T]) -> Future:
+    """Make `call` on the thread that spins `node`, between two of its callbacks; the future has what it returned.
+
+    An rclpy ActionClient must be asked so from other threads: it sends a goal before it notes that it did (rclpy 7.1),
+    and an answer that the executor takes in between is dropped ("Ignoring unexpected goal response").
+    """
+    assert node.executor is not None, "the node is not spun yet"
+    return node.executor.create_task(call)
 
 
 class OnceMore:

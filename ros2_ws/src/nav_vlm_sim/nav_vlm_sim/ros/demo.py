@@ -38,6 +38,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
+from nav_vlm_node.ros.futures import on_executor
 from nav_vlm_node.ros.middleware import allow_large_images
 from nav_vlm_node.ros.run import Spinner
 from nav_vlm_sim.demo.records import By, Reply
@@ -260,7 +261,10 @@ class System:
         def on_result(future: Any) -> None:
             answers.put(("action", time.monotonic(), future.result().result.instruction))
 
-        self._action.send_goal_async(Guide.Goal(query=query), on_feedback).add_done_callback(on_accepted)
+        def send() -> None:
+            self._action.send_goal_async(Guide.Goal(query=query), on_feedback).add_done_callback(on_accepted)
+
+        on_executor(self._node, send)
 
     def _next(self, answers: queue.SimpleQueue[tuple[str, float, Any]], until: float) -> tuple[str, float, Any]:
         while time.monotonic() < until:
