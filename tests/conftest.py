@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,22 +18,43 @@ from typing import Any, TypeVar
 import pytest
 
 T = TypeVar("T")
-DOMAINS = 101  # ids 0..101 work on every platform (the ports of higher ones meet Linux's ephemeral range)
+DOMAINS = range(1, 100)  # not 0, where a developer's ROS may be; above 101 the ports meet those that Linux hands out
+LAST_PARTICIPANT = 110  # of a domain: no test starts so many, so its port can stand for a test's claim
 PATIENCE = 60.0  # seconds until a test that waits gives up; passing tests never come near it
-_counter = itertools.count()
 
 
 @pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
-    """A domain of this test's own, which child processes inherit; never 0, where a developer's ROS may be running."""
-    worker = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", "gw0"))) or 0)
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    share = max(1, DOMAINS // workers)
-    domain = 1 + (worker * share + next(_counter) % share) % DOMAINS
+def ros_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]:
+    """A domain that nobody else on this machine uses, no worker of this run and no other run; children inherit it."""
+    claim, domain = free_domain()
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "ros_log"))
-    return domain
+    with claim:
+        yield domain
+
+
+def free_domain() -> tuple[socket.socket, int]:
+    """A free domain, and the socket that keeps other tests from it until it is closed.
+
+    Ports by RTPS 2.2, 9.6.1.1: 7400 + 250 * domain + 10 is where the first participant of a domain is found.
+    """
+    first = (os.getpid() * 7 + next(_counter)) % len(DOMAINS)
+    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
+        base = 7400 + 250 * domain
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind(("127.0.0.1", base + 10 + 2 * LAST_PARTICIPANT))
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind(("", base + 10))
+        except OSError:
+            claim.close()
+            continue
+        return claim, domain
+    raise RuntimeError("every ROS domain from 1 to 99 is in use on this machine")
+
+
+_counter = itertools.count()
 
 
 class Graph:
