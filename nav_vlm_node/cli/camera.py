@@ -57,15 +57,13 @@ def run(args: argparse.Namespace) -> int:
     """Show it until the end of the source or Ctrl-C; returns the exit status, 1 for a camera that was lost."""
     values, topics = parameters(args), Topics.beside(args.topic)
     try:
-        from rclpy.parameter import Parameter
-
         from nav_vlm_node.ros.camera_node import show
     except ModuleNotFoundError as error:
         raise UserError(f"no ROS 2 here ({error}); run make setup, or source a ROS 2 installation") from None
     rules = [word for own, topic in topics.remappings() for word in ("--remap", f"{own}:={topic}")]
     return show(
         [],
+        values,
         namespace=args.namespace,
         cli_args=["--ros-args", *rules] if rules else [],
-        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
     )

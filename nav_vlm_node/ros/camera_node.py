@@ -6,10 +6,12 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMsg
 
@@ -124,16 +126,21 @@ class CameraNode(Node):
         return self._info
 
 
-def show(arguments: list[str] | None = None, **node_arguments: Any) -> int:
+def show(
+    arguments: list[str] | None = None,
+    values: Mapping[str, bool | int | float | str] | None = None,
+    **node_arguments: Any,
+) -> int:
     """Run the node until SIGINT, SIGTERM or the end of the source; returns the exit status, 1 for a lost camera.
 
-    Raises UserError for a source that cannot be read and for parameters that cannot be.
+    values: parameters by name. Raises UserError for a source that cannot be read and for parameters that cannot be.
     """
     ended = threading.Event()
     made: list[CameraNode] = []
+    overrides = [Parameter(name, value=value) for name, value in (values or {}).items()]
 
     def make() -> list[CameraNode]:
-        made.append(CameraNode(ended=ended, **node_arguments))
+        made.append(CameraNode(ended=ended, parameter_overrides=overrides, **node_arguments))
         return made
 
     status = run_nodes(make, arguments, ended=ended)

@@ -33,6 +33,8 @@ from nav_vlm_training.embedded.tokenizer import train_tokenizer
 NAME = "nav_vlm_embedded"
 FIRST_HELD_OUT_WORLD = 900_000
 ADAPTER = "guide"
+# All linear layers of the language model: at this size q and v alone leave it little room to learn a new way to answer.
+ADAPTED = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +160,7 @@ def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerF
 
 
 def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
-    """Stage 3: LoRA on q and v of the language model; writes run/base/adapters/guide."""
+    """Stage 3: LoRA on the language model; writes run/base/adapters/guide."""
     base = run / "base"
     model = Blip2ForConditionalGeneration.from_pretrained(base, dtype=torch.float32, local_files_only=True).to(
         config.device
@@ -167,9 +169,9 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.set_attn_implementation("eager")
     features, held_out = _features(config, run, model)
     before = language.check(model, tokenizer, held_out)
-    tuned = attach_new(model, rank=config.rank, alpha=config.alpha)
+    tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
     trained = [p for p in tuned.parameters() if p.requires_grad]
-    plan = language.LanguageConfig(steps=config.adapter_steps, rate=4e-3, seed=config.seed + 1)
+    plan = language.LanguageConfig(steps=config.adapter_steps, rate=2e-3, seed=config.seed + 1)
     language.train_language(tuned.base_model.model, tokenizer, trained, features, language.guiding, plan)
     model.eval()
     scores = language.check(tuned.base_model.model, tokenizer, held_out)
