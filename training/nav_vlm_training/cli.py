@@ -73,6 +73,8 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Command, argparse.Namespace]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status: 2 for an error of the user's, 130 for Ctrl-C."""
+    # Before torch is imported: its threads must not spin while other processes need the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = sys.argv[1:] if argv is None else argv
     verbose = "--verbose" in words
     logging.basicConfig(
