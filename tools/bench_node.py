@@ -88,7 +88,11 @@ def measure(kind: str, args: argparse.Namespace) -> dict[str, Any]:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:  # seen once: Fast DDS waiting for itself at the end of the baseline
+                process.kill()
+                process.wait()
 
 
 def start(role: str, args: argparse.Namespace) -> subprocess.Popen[bytes]:
@@ -257,6 +261,7 @@ def camera(folder: Path | None) -> int:
     node.create_timer(1 / RATE, publish)
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
+    node.destroy_node()
     return 0
 
 
@@ -334,6 +339,7 @@ def baseline_node(depth: int, model_time: float) -> int:
     node.create_service(Trigger, "cancel", on_cancel)
     with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
         rclpy.spin(node)
+    node.destroy_node()
     return 0
 
 
