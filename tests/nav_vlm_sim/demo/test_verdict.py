@@ -58,6 +58,7 @@ UNKNOWN = Truth("unknown", "zoo", steps=(Step(Action.UNKNOWN),))
         (BLOCKED, "Caution, chair 20 degrees left at 1.5 metres.", Mark.RIGHT, "warns of the chair"),
         (BLOCKED, "Nothing found in the way for 3 metres.", Mark.WRONG, "does not warn"),
         (CLEAR, "Nothing found in the way for 3 metres.", Mark.RIGHT, "rightly nothing"),
+        (CLEAR, "Plant 20 degrees left at 2 metres.", Mark.PARTLY, "does not say that nothing"),
         (CLEAR, "Caution, chair ahead at 1 metre.", Mark.WRONG, "not in the way"),
         (UNKNOWN, "I do not know that place.", Mark.RIGHT, "no direction"),
         (UNKNOWN, "Turn left 30 degrees, then move 4 metres to the door.", Mark.WRONG, "cannot know"),

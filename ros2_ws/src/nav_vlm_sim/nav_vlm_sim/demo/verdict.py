@@ -61,13 +61,19 @@ def _main(outcome: Outcome) -> tuple[Clauses, Clauses, Clauses]:
     """What is wrong, lacking and good about where the answer sends the wearer."""
     truth, hits = outcome.truth, outcome.hits
     if truth.kind == "unknown":
-        says_so = any(step.action is Action.UNKNOWN for step in outcome.answer.steps)
+        says_so = _says(outcome, Action.UNKNOWN)
         if not hits["unknown_no_direction"]:
             return ["it gives a direction to a place that it cannot know"], [], []
         return [], [] if says_so else ["it does not say that the place is unknown"], ["no direction, rightly"]
     if truth.kind != "target":
+        if truth.kind == "hazard" and not truth.hazards and not _says(outcome, Action.NO_HAZARD):
+            return [], ["it does not say that nothing was found in the way"], []
         return [], [], []
     return _visible(outcome) if truth.visible else _hidden(outcome)
+
+
+def _says(outcome: Outcome, action: Action) -> bool:
+    return any(step.action is action for step in outcome.answer.steps)
 
 
 def _visible(outcome: Outcome) -> tuple[Clauses, Clauses, Clauses]:
