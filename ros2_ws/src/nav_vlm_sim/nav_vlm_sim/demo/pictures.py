@@ -198,7 +198,7 @@ def _words(draw: ImageDraw.ImageDraw, top: int, title: str, lines: Sequence[tupl
     colours = {"truth": GREEN, "answer": BLUE}
     for row, (what, text) in enumerate(_rows(lines)):
         y = top + 76 + _LINE * row
-        draw.text((_MARGIN, y), what, font=font(20), fill=colours.get(what, FAINT))
+        draw.text((_MARGIN, y), what, font=font(20), fill=colours.get(what, INK))
         draw.text((_MARGIN + _COLUMN, y), text, font=font(20), fill=INK)
 
 

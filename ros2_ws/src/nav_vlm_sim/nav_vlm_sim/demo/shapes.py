@@ -255,7 +255,7 @@ def labels_of(shapes: Iterable[Shape], size: tuple[float, float], measure: Calla
             continue
         letters = LETTERS[shape.role in PLAIN]
         width, height = measure(shape.text, letters) + 10, letters + 8.0
-        (px, py), beside = shape.points[0], shape.size + 6
+        (px, py), beside = shape.points[0], (16 if shape.form == "dot" else shape.size + 6)  # off a ring around a dot
         x = px + beside if px + beside + width < size[0] else px - beside - width
         x = min(max(x, 2.0), size[0] - width - 2)
         y = min(max(py - height / 2, 2.0), size[1] - height - 2)
