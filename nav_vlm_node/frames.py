@@ -10,7 +10,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -89,6 +89,21 @@ class Mailbox(Generic[T]):
         """Let the waiting readers look at their `stop` event."""
         with self._condition:
             self._condition.notify_all()
+
+
+def due_in(arrivals: Sequence[float], now: float) -> float:
+    """Seconds to wait for the next picture of a steady camera, where it is due within half a period; else 0.
+
+    arrivals: times of the last pictures, oldest first, by the same clock as `now`. So a picture is at most about half a
+    period old when the model gets it, and the answer is late by a quarter of that on average.
+    """
+    if len(arrivals) < 6:
+        return 0.0
+    period = (arrivals[-1] - arrivals[0]) / (len(arrivals) - 1)
+    since = now - arrivals[-1]
+    if not 0.0 < period <= 0.1 or not 0.5 * period < since < 1.25 * period:
+        return 0.0
+    return 1.25 * period - since  # a quarter of a period for the camera's unsteadiness
 
 
 def decode_compressed(

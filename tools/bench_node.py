@@ -56,8 +56,9 @@ def main() -> int:
         return guide_node(args.model_time)
     if args.role != "measure":
         return baseline_node(10 if args.role.endswith("10") else 1, args.model_time)
+    model_time = measured_model_time(args.model_time)
     results = {kind: measure(kind, args) for kind in KINDS}
-    limit = args.model_time + 1 / RATE
+    limit = model_time["p50"] + 1 / RATE
     report = {
         "what": "image age at publish and latency of calls while the model is busy, 30 Hz camera",
         "command": " ".join(["python", "tools/bench_node.py", *own_arguments(sys.argv[1:])]),
@@ -66,9 +67,11 @@ def main() -> int:
         "machine": machine(),
         "frames": "recorded" if args.frames else "drawn",
         "rate_hz": RATE,
-        "model_time_s": args.model_time,
-        "limit_s": limit,
-        "image_age_within_limit": results["node"]["image_age_s"]["p95"] <= limit,
+        "model_time_nominal_s": args.model_time,
+        "model_time_s": model_time,
+        "limit_s": round(limit, 4),
+        "image_age_p95_within_limit": results["node"]["image_age_s"]["p95"] <= limit,
+        "image_age_max_within_limit": results["node"]["image_age_s"]["max"] <= limit,
         "nodes": results,
     }
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
@@ -281,18 +284,34 @@ def pictures(folder: Path | None) -> list[npt.NDArray[np.uint8]]:
     return [np.asarray(cv2.resize(decode_compressed(path.read_bytes()), (640, 480)), np.uint8) for path in paths]
 
 
-def guide_node(model_time: float) -> int:
-    """The node of this package, its scripted model in a process of its own."""
-    from nav_vlm_node.ros.node import GuideNode
-    from nav_vlm_node.ros.run import run_nodes
+def scripted_engine(model_time: float) -> Any:
+    """The scripted model in a process of its own."""
     from nav_vlm_node.vlm.supervised import SupervisedEngine
 
     arguments = {"answers": ANSWER, "encode_delay": ENCODE, "delay": (model_time - ENCODE) / TOKENS}
+    return SupervisedEngine.from_factory("nav_vlm_node.vlm.scripted:scripted_engine", arguments)
 
-    def factory(values: Any) -> SupervisedEngine:
-        return SupervisedEngine.from_factory("nav_vlm_node.vlm.scripted:scripted_engine", arguments)
 
-    return run_nodes(lambda: [GuideNode(engine_factory=factory)])
+def measured_model_time(model_time: float) -> dict[str, float]:
+    """Seconds that the engine itself takes for one answer, without any node."""
+    engine = scripted_engine(model_time)
+    view, seconds = engine.info.view, []
+    for _ in range(10):
+        started = time.monotonic()
+        visual = engine.encode(np.zeros((view.height, view.width, 3), np.uint8))
+        for _token in engine.stream(visual, "Where is the door?"):
+            pass
+        seconds.append(time.monotonic() - started)
+    engine.close()
+    return summary(seconds)
+
+
+def guide_node(model_time: float) -> int:
+    """The node of this package."""
+    from nav_vlm_node.ros.node import GuideNode
+    from nav_vlm_node.ros.run import run_nodes
+
+    return run_nodes(lambda: [GuideNode(engine_factory=lambda values: scripted_engine(model_time))])
 
 
 def baseline_node(depth: int, model_time: float) -> int:

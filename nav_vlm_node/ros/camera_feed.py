@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.frames import Frame, Mailbox, decode_compressed
+from nav_vlm_node.frames import Frame, Mailbox, decode_compressed, due_in
 from nav_vlm_node.instruction import Status
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import camera_from_ros, stamp_from_ros
@@ -102,6 +102,9 @@ class CameraFeed:
 
     def frame(self, max_age: float, timeout: float, stop: threading.Event) -> Frame | Missing:
         """The newest image if it is no older than `max_age`, else the first such to come within `timeout` seconds."""
+        newest, due = self._mailbox.newest(), due_in(list(self._arrivals), time.monotonic())
+        if due > 0.0:
+            self._mailbox.wait_for(lambda item: item is not newest, min(due, timeout), stop)
         received = self._mailbox.wait_for(lambda item: abs(self._now() - item.stamp) <= max_age, timeout, stop)
         if stop.is_set():
             return Missing(Status.CANCELED, "canceled while waiting for an image")

@@ -16,6 +16,7 @@ from nav_vlm_node.frames import (
     Mailbox,
     QualityLimits,
     decode_compressed,
+    due_in,
     quality_problem,
 )
 from nav_vlm_node.replies import BLURRED, COVERED, TOO_BRIGHT, TOO_DARK
@@ -72,6 +73,19 @@ def test_mailbox_reader_can_be_stopped() -> None:
     stop.set()
     mailbox.wake()
     assert found.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("since", "wait"),
+    [(0.001, 0.0), (0.010, 0.0), (0.020, 0.0217), (0.030, 0.0117), (0.040, 0.0017), (0.050, 0.0), (5.0, 0.0)],
+)
+def test_a_picture_that_is_nearly_due_is_waited_for(since: float, wait: float) -> None:
+    arrivals = [100.0 + number / 30 for number in range(31)]
+    assert due_in(arrivals, arrivals[-1] + since) == pytest.approx(wait, abs=1e-4)
+    assert due_in(arrivals[:5], arrivals[4] + since) == 0.0  # too few to know
+    slow = [100.0 + number / 5 for number in range(31)]
+    assert due_in(slow, slow[-1] + since) == 0.0  # too long to wait
+    assert due_in([100.0] * 31, 100.0 + since) == 0.0
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
