@@ -45,7 +45,7 @@ UNKNOWN = Truth("unknown", "zoo", steps=(Step(Action.UNKNOWN),))
         (HINDERED, "Caution, box 20 degrees left at 1.5 metres. Turn left 30 degrees, then move 4 metres to the box.",
          Mark.RIGHT, "by another name"),
         (HINDERED, "Turn left 30 degrees, then move 4 metres to the box.", Mark.PARTLY, "does not warn of the chair"),
-        (GONE, "No lift in view. Turn slowly to scan.", Mark.RIGHT, "not in view, rightly"),
+        (GONE, "No lift in view. Turn slowly to scan.", Mark.RIGHT, "the answer says so"),
         (GONE, "Turn left 30 degrees, then move 4 metres to the lift.", Mark.WRONG, "does not say so"),
         (GONE, "No lift in view. Turn left 30 degrees, then move 4 metres to the door.", Mark.WRONG, "supports"),
         (SIGNED, f"{TO_SIGN} The exit sign points left.",

@@ -123,7 +123,7 @@ def choose(camera: SimulatedCamera, seed: int, count: int, first: Frame | None =
         taken = frozenset(case.question.target for case in found.values())
         for slot in (i for i in range(count) if i not in found):
             sort, ask = wanted[slot] if looked_at < PATIENCE * (1 + count // 10) else ("something in view", _anything)
-            question = ask(frame.observation, rng, taken, slot % 2 == 1)
+            question = ask(frame.observation, rng, taken, slot % 3 == 1)
             if question is not None:
                 truth = truth_of(question, frame.observation)
                 found[slot] = Case(sort=sort, frame=frame, question=question, truth=truth)

@@ -78,7 +78,7 @@ def _says(outcome: Outcome, action: Action) -> bool:
 
 def _visible(outcome: Outcome) -> tuple[Clauses, Clauses, Clauses]:
     if not outcome.hits["coverage"]:
-        return [f"the {outcome.truth.target} is in view, and no way to it is told"], [], []
+        return ["it is in view, and no way to it is told"], [], []
     off = f"direction {math.degrees(outcome.direction_error):.0f} degrees off"
     if not outcome.hits["direction_accuracy"]:
         return [f"{off}, to the other side" if outcome.hits.get("reversal_rate") else off], [], []
@@ -93,8 +93,8 @@ def _hidden(outcome: Outcome) -> tuple[Clauses, Clauses, Clauses]:
     """Not in view: it must be said, and the wearer sent only where something in view supports it."""
     truth, steps = outcome.truth, outcome.answer.steps
     if not outcome.hits["visibility_accuracy"]:
-        return [f"the {truth.target} is not in view, and the answer does not say so"], [], []
-    good = [f"the {truth.target} is not in view, rightly"]
+        return ["it is not in view, and the answer does not say so"], [], []
+    good = ["it is not in view, and the answer says so"]
     (way, _), (told_way, _) = told(truth.steps), told(steps)
     goal = next((step.landmark for step in truth.steps if step.action is Action.MOVE), "")
     if math.isnan(way):

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -35,7 +35,6 @@ from nav_vlm_msgs.action import Guide
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Query
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
 from nav_vlm_node.ros.futures import on_executor
@@ -47,6 +46,7 @@ from nav_vlm_sim.ros.camera_node import TRUTH
 START_PATIENCE = 300.0  # seconds for the model to load, on the slowest machine
 SHOW_PATIENCE = 60.0  # seconds for a scene to be drawn
 ANSWER_PATIENCE = 60.0  # seconds; longer than any deadline of the node
+TRAILING = 0.2  # seconds after an answer for its last feedback to arrive
 STOP_PATIENCE = 10.0  # seconds for a process to end in order
 # Ids whose ports lie above those that Linux hands out (32768 to 60999), far from what people choose by hand.
 DOMAINS = range(215, 232)
@@ -220,19 +220,23 @@ class System:
             self._queries.publish(query)
         pieces: list[tuple[float, str]] = []
         released: tuple[str, ...] = ()
-        while True:
-            what, at, value = self._next(answers, start + ANSWER_PATIENCE)
+        reply: Reply | None = None
+        until, complete = start + ANSWER_PATIENCE, by == "topic"
+        while reply is None or not complete:
+            what, at, value = self._next(answers, until)
+            if what == "timeout":
+                break
             if what == "feedback":
                 released = tuple(value.released)
+                complete = value.stage == Guide.Feedback.STAGE_CHECKING
                 if value.text and (not pieces or value.text != pieces[-1][1]):
                     pieces.append((at - start, value.text))
                     on_text(value.text)
-                continue
-            # By action the topic's copy of the answer is not waited for; a goal that was refused has no result.
-            if what == "timeout" or what == by:
-                del self._answers[query.id]
-                answer: Instruction | None = None if value is None else instruction_from_ros(value)
-                return Reply(instruction=answer, pieces=tuple(pieces), released=released, total=at - start)
+            elif what == by:  # by action, the topic's copy of the answer is not waited for
+                reply = Reply(instruction=None if value is None else instruction_from_ros(value), total=at - start)
+                until = at + TRAILING  # feedback and result go different ways: the last of one may come after the other
+        del self._answers[query.id]
+        return replace(reply or Reply(instruction=None), pieces=tuple(pieces), released=released)
 
     # ---- how --------------------------------------------------------------------------------------
 
