@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     engine = load_engine(args.model or embedded_model(), args.adapter, args.device, args.dtype)
     watch = _Stopwatch()
     try:
-        instruction = Guide(engine, options).answer(frame, args.query, listener=Listener(on_text=watch.on_text))
+        listener = Listener(on_text=watch.on_text)
+        instruction = Guide(engine, options).answer(frame, args.query, started=watch.started, listener=listener)
     finally:
         engine.close()
     if instruction.status is Status.INVALID_QUERY:

@@ -368,8 +368,8 @@ def test_close_leaves_nothing(make: Make) -> None:
         return len(os.listdir("/proc/self/fd")), threads, set(os.listdir("/dev/shm"))
 
     before = mine()
-    engine = make(SCRIPTED, answers="well")
-    assert ask(engine) == "well"
+    engine = make(SCRIPTED, answers="word " * 3, delay=0.1)
+    assert ask(engine).split() == ["word"] * 3
     pid = pid_of(engine)
     stream = engine.stream(engine.encode(IMAGE), "?")
     engine.close()

@@ -12,13 +12,13 @@ STAGES = ("frames", "perception", "base", "adapter")
 
 # name of MakeConfig -> what it is; a test compares the defaults named here with the class
 OPTIONS = {
-    "worlds": "sets of surface patterns to render for training, 144 frames each (800)",
+    "worlds": "sets of surface patterns to render for training, 144 frames each (613)",
     "held_out_worlds": "the same, for the figures on the way (8)",
-    "samples": "frames that perception sees in all (420000)",
-    "language_frames": "frames that the language stages use (60000)",
+    "samples": "frames that perception sees in all (250000)",
+    "language_frames": "frames that the language stages use (30000)",
     "passes": "each of those as it is and in this many forms less one (2)",
-    "base_steps": "updates of the base's language model (6000)",
-    "adapter_steps": "updates of the adapter (3000)",
+    "base_steps": "updates of the base's language model (1500)",
+    "adapter_steps": "updates of the adapter (700)",
     "rank": "of the adapter, LoRA's r (16)",
     "alpha": "of the adapter, LoRA's alpha (32)",
     "seed": "of everything that is drawn (0)",
