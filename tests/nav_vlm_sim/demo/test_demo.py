@@ -102,6 +102,9 @@ def test_two_questions(model: Path, tmp_path: Path, demos: list[Demo]) -> None:
         assert one["reasons"]
         assert 0 < one["first_text_s"] <= one["total_s"]
         assert 0 <= one["image_age_s"] < 3
+        _, marked, wrote = one["message"].partition("the model wrote ")
+        if marked:  # the node's own record of it: the last words were not lost on the way
+            assert wrote == repr(one["written"][:200])
         assert picture(out / one["picture"]).shape[1] == 1440
 
     # The conversation, for people: the question, the words as they came, what is spoken, the truth, the verdict.

@@ -27,6 +27,7 @@ from rclpy.action.client import ActionClient
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import String
@@ -152,6 +153,9 @@ class System:
         self._action = ActionClient(self._node, Guide, "guide")
         self._queries = self._node.create_publisher(Query, "query", qos.QUESTION)
         self._show = self._node.create_client(SetParametersAtomically, "sim_camera/set_parameters_atomically")
+        # Not by the action client's callback: rclpy drops feedback that arrives after the result.
+        feedback, topic = Guide.Impl.FeedbackMessage, "guide/_action/feedback"
+        self._node.create_subscription(feedback, topic, self._on_feedback, QoSProfile(depth=200))
         self._node.create_subscription(InstructionMsg, "instruction", self._on_instruction, qos.ANSWER)
         self._node.create_subscription(CameraInfo, "camera_info", self._on_camera_info, qos.CAMERA)
         self._node.create_subscription(String, "truth", self._on_truth, TRUTH)
@@ -252,9 +256,6 @@ class System:
         return ready and seeing and asking and listening
 
     def _send_goal(self, query: Query, answers: queue.SimpleQueue[tuple[str, float, Any]]) -> None:
-        def on_feedback(message: Any) -> None:
-            answers.put(("feedback", time.monotonic(), message.feedback))
-
         def on_accepted(future: Any) -> None:
             goal = future.result()
             if not goal.accepted:
@@ -266,7 +267,7 @@ class System:
             answers.put(("action", time.monotonic(), future.result().result.instruction))
 
         def send() -> None:
-            self._action.send_goal_async(Guide.Goal(query=query), on_feedback).add_done_callback(on_accepted)
+            self._action.send_goal_async(Guide.Goal(query=query)).add_done_callback(on_accepted)
 
         on_executor(self._node, send)
 
@@ -294,6 +295,11 @@ class System:
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
+
+    def _on_feedback(self, message: Any) -> None:
+        answers = self._answers.get(message.feedback.query_id)
+        if answers is not None:
+            answers.put(("feedback", time.monotonic(), message.feedback))
 
     def _on_instruction(self, message: InstructionMsg) -> None:
         answers = self._answers.get(message.query_id)
