@@ -38,13 +38,16 @@ class Demo:
 
     def __init__(self, *arguments: str, code: str | None = None) -> None:
         self.mark = uuid.uuid4().hex
+        scratch = Path(arguments[arguments.index("--out") + 1]).parent  # a demo that is killed leaves files behind
         program = NAV_VLM if code is None else [sys.executable, "-c", code, "demo"]
         self.process = subprocess.Popen(
             [*program, *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, MARK: self.mark, "LP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ, MARK: self.mark, "TMPDIR": str(scratch), "LP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"
+            },  # fmt: skip
         )
 
     def end(self) -> tuple[int, str, str]:
