@@ -25,6 +25,7 @@ from tests.tiny_models import make_tiny_blip2
 
 NAV_VLM = [sys.executable, "-m", "nav_vlm_node.cli", "demo"]
 MARK = "NAV_VLM_TEST_MARK"
+ENVIRONMENT = {"LP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 PATIENCE = 200.0
 
 
@@ -45,9 +46,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={
-                **os.environ, MARK: self.mark, "TMPDIR": str(scratch), "LP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"
-            },  # fmt: skip
+            env={**os.environ, MARK: self.mark, "TMPDIR": str(scratch), **ENVIRONMENT},
         )
 
     def end(self) -> tuple[int, str, str]:
