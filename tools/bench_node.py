@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import json
 import os
-import platform
 import subprocess
 import sys
 import threading
@@ -24,6 +23,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from nav_vlm_node import results
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 30.0  # frames per second
@@ -56,29 +57,26 @@ def main() -> int:
         return guide_node(args.model_time)
     if args.role != "measure":
         return baseline_node(10 if args.role.endswith("10") else 1, args.model_time)
+    record, load = results.record(results.command_line("tools/bench_node.py", sys.argv[1:])), os.getloadavg()[0]
     model_time = measured_model_time(args.model_time)
-    results = {kind: measure(kind, args) for kind in KINDS}
+    measured = {kind: measure(kind, args) for kind in KINDS}
     limit = model_time["p50"] + 1 / RATE
     report = {
         "what": "image age at publish and latency of calls while the model is busy, 30 Hz camera",
-        "command": " ".join(["python", "tools/bench_node.py", *own_arguments(sys.argv[1:])]),
-        "commit": git("rev-parse", "HEAD"),
-        "changed_files": len(git("status", "--porcelain").splitlines()),
-        "machine": machine(),
+        **record,
+        "load_1min": load,
         "frames": "recorded" if args.frames else "drawn",
         "rate_hz": RATE,
         "model_time_nominal_s": args.model_time,
         "model_time_s": model_time,
         "limit_s": round(limit, 4),
-        "image_age_p95_within_limit": results["node"]["image_age_s"]["p95"] <= limit,
-        "image_age_max_within_limit": results["node"]["image_age_s"]["max"] <= limit,
-        "nodes": results,
+        "image_age_p95_within_limit": measured["node"]["image_age_s"]["p95"] <= limit,
+        "image_age_max_within_limit": measured["node"]["image_age_s"]["max"] <= limit,
+        "nodes": measured,
     }
-    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    print(json.dumps(report, indent=1, allow_nan=False))
     if args.out is not None:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(text)
-    print(text, end="")
+        results.write(args.out, report)
     return 0
 
 
@@ -367,32 +365,6 @@ def summary(values: Sequence[float]) -> dict[str, float]:
     ordered = np.asarray(values, float)
     found = {"p50": np.percentile(ordered, 50), "p95": np.percentile(ordered, 95), "max": ordered.max()}
     return {**{name: round(float(value), 4) for name, value in found.items()}, "n": len(ordered)}
-
-
-def own_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments without this machine's folders."""
-    return [argument.removeprefix(f"{ROOT}/") if ROOT.name in argument else argument for argument in arguments]
-
-
-def git(*arguments: str) -> str:
-    """What git says of this checkout; "" without it."""
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip()
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        cpu = platform.processor()
-    return {
-        "cpu": cpu,
-        "cores": os.cpu_count(),
-        "load_1min": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """What is made of the parameter table: declaration, validation, `config/nav_vlm.yaml`, the README's table.
 
-python -m nav_vlm_node.ros.parameters --yaml     # what config/nav_vlm.yaml holds
-python -m nav_vlm_node.ros.parameters --table    # what the README holds
+python -m nav_vlm_node.ros.parameters    # what config/nav_vlm.yaml holds
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ def _yaml_value(value: Value) -> str:
 def to_yaml() -> str:
     """The text of config/nav_vlm.yaml."""
     lines = [
-        "# Every parameter of the node with its default. Generated: python -m nav_vlm_node.ros.parameters --yaml",
+        "# Every parameter of the node with its default. Generated: python -m nav_vlm_node.ros.parameters",
         "/**/nav_vlm:",
         "  ros__parameters:",
     ]
@@ -122,18 +121,5 @@ def to_yaml() -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_table() -> str:
-    """The parameter table of the README, in Markdown."""
-    lines = ["| parameter | type | default | allowed | what it is |", "|---|---|---|---|---|"]
-    for spec in PARAMETERS:
-        allowed = f"{spec.allowed} {spec.unit}".strip() if spec.allowed else spec.unit
-        read_only = " (read-only)" if spec.read_only else ""
-        lines.append(
-            f"| `{spec.name}` | {spec.type_name} | `{_yaml_value(spec.default)}` | {allowed} "
-            f"| {spec.description}{read_only} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
 if __name__ == "__main__":
-    sys.stdout.write(to_table() if "--table" in sys.argv else to_yaml())
+    sys.stdout.write(to_yaml())

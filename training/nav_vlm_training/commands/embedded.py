@@ -12,6 +12,7 @@ STAGES = ("frames", "perception", "base", "adapter")
 
 # name of MakeConfig -> what it is; a test compares the defaults named here with the class
 OPTIONS = {
+    "first_world": "the number of the first of them (0)",
     "worlds": "sets of surface patterns to render for training, 144 frames each (613)",
     "held_out_worlds": "the same, for the figures on the way (8)",
     "samples": "frames that perception sees in all (250000)",
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all", help="only this one (all that are missing)")
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
+    parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N (cpu)")
     for name, text in OPTIONS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N", help=text)
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Make what is missing. Raises UserError; KeyboardInterrupt after what was reached has been kept."""
     from nav_vlm_training.embedded.run import make
 
-    given = {name: getattr(args, name) for name in (*OPTIONS, "device") if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in (*OPTIONS, "start", "device") if getattr(args, name) is not None}
     command = results.command_line("nav-vlm-train", args.argv)
     make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2QFormerConfig, Blip2VisionConfig, T5Config
 
 from nav_vlm_node.view import View
+from nav_vlm_node.vlm.card import read_model_card
 
 VIEW = View()
 PATCH = 16
@@ -74,6 +76,17 @@ def build_model(config: Blip2Config, seed: int = 0) -> Blip2ForConditionalGenera
     grid = VIEW.width // PATCH
     with torch.no_grad():
         model.vision_model.embeddings.position_embedding[0, 1:] = 0.3 * _sin_cos(grid, VISION_WIDTH)
+    return model
+
+
+def load_base(directory: Path) -> Blip2ForConditionalGeneration:
+    """A model that was written by `make.export`, in full precision. Raises UserError where it is not one."""
+    card = read_model_card(directory)
+    model: Blip2ForConditionalGeneration = Blip2ForConditionalGeneration.from_pretrained(
+        card.directory, dtype=torch.float32, local_files_only=True
+    )
+    model.set_attn_implementation("eager")
+    speed_up_patches(model)
     return model
 
 

@@ -1,4 +1,4 @@
-"""What the frozen vision side makes of many frames, kept in memory, with the truth that goes with each.
+"""What the frozen vision model makes of many frames, kept in memory, with the truth that goes with each.
 
 Every frame is kept as it is and again in changed forms (mirrored, shifted, other light): the same exact
 changes as in pretraining, made to the picture and to all that is true of it.
@@ -20,7 +20,6 @@ from transformers import Blip2ForConditionalGeneration
 from nav_vlm_node.instruction import Step
 from nav_vlm_sim.records import CELL
 from nav_vlm_sim.truth import Observation
-from nav_vlm_training.embedded.architecture import perceive
 from nav_vlm_training.embedded.pretrain import photometric, to_pixels
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, room_to_shift
 
@@ -53,12 +52,12 @@ def changed(observation: Observation, *, mirrored: bool, turn: float) -> Observa
 
 @dataclass
 class Features:
-    """queries: float16 [N, Q, D], outputs of the Q-Former; observations: what is true of each.
+    """patches: float16 [N, 1 + P, D], outputs of the vision model; observations: what is true of each.
 
     rows, mirrored, turn: [N] which frame each is of, and how it was changed (turn in radians).
     """
 
-    queries: npt.NDArray[np.float16]
+    patches: npt.NDArray[np.float16]
     rows: npt.NDArray[np.int64]
     mirrored: npt.NDArray[np.bool_]
     turn: npt.NDArray[np.float64]
@@ -70,7 +69,7 @@ class Features:
     def save(self, folder: Path) -> None:
         """Writes the arrays; what is true of them follows from the frames."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("queries", "rows", "mirrored", "turn"):
+        for name in ("patches", "rows", "mirrored", "turn"):
             draft = folder / f".{name}.npy"
             np.save(draft, getattr(self, name))
             draft.rename(folder / f"{name}.npy")
@@ -78,11 +77,11 @@ class Features:
     @classmethod
     def load(cls, folder: Path, frames: Frames) -> Features | None:
         """What `save` wrote; None where it is not whole."""
-        paths = [folder / f"{name}.npy" for name in ("queries", "rows", "mirrored", "turn")]
+        paths = [folder / f"{name}.npy" for name in ("patches", "rows", "mirrored", "turn")]
         if not all(p.exists() for p in paths):
             return None
-        queries, rows, mirrored, turn = (np.load(p) for p in paths)
-        return cls(queries, rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
+        patches, rows, mirrored, turn = (np.load(p) for p in paths)
+        return cls(patches, rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
 
 
 def _observations(
@@ -104,10 +103,10 @@ def extract(
     seed: int = 0,
     batch: int = 96,
 ) -> Features:
-    """Query outputs of some frames. augment: each frame once in a changed form instead of as it is."""
+    """Patch features of some frames. augment: each frame once in a changed form instead of as it is."""
     model.eval()
     device = model.query_tokens.device
-    queries = []
+    patches = []
     mirrored, turn = np.zeros(len(rows), bool), np.zeros(len(rows))
     blocks = np.array_split(np.arange(len(rows)), max(1, math.ceil(len(rows) / batch)))
     for number, block in enumerate(tqdm(blocks, unit_scale=batch, unit="frame", desc="features")):
@@ -121,9 +120,9 @@ def extract(
         if augment:
             pixels = photometric(pixels, torch.Generator().manual_seed(int(rng.integers(2**62))))
         with torch.autocast(device.type, torch.bfloat16):
-            _, output = perceive(model, pixels)
-        queries.append(output.float().cpu().numpy().astype(np.float16))
-    return Features(np.concatenate(queries), rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
+            output = model.vision_model(pixels).last_hidden_state
+        patches.append(output.float().cpu().numpy().astype(np.float16))
+    return Features(np.concatenate(patches), rows, mirrored, turn, _observations(frames, rows, mirrored, turn))
 
 
 def _change(
@@ -144,7 +143,7 @@ def _change(
 def joined(parts: list[Features]) -> Features:
     """All of them as one."""
     return Features(
-        np.concatenate([p.queries for p in parts]),
+        np.concatenate([p.patches for p in parts]),
         np.concatenate([p.rows for p in parts]),
         np.concatenate([p.mirrored for p in parts]),
         np.concatenate([p.turn for p in parts]),

@@ -24,8 +24,16 @@ from nav_vlm_node.vlm.card import model_sha256, model_weights
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
 from nav_vlm_sim.shards import ShardPlan, render_shards
 from nav_vlm_training.embedded import language
-from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS, VIEW, build_model, make_config, speed_up_patches
+from nav_vlm_training.embedded.architecture import (
+    NUM_QUERY_TOKENS,
+    VIEW,
+    build_model,
+    load_base,
+    make_config,
+    speed_up_patches,
+)
 from nav_vlm_training.embedded.features import Features, extract, joined
+from nav_vlm_training.embedded.perception import Heads
 from nav_vlm_training.embedded.pretrain import MEAN, STD, PretrainConfig, pretrain
 from nav_vlm_training.embedded.targets import Frames
 from nav_vlm_training.embedded.tokenizer import train_tokenizer
@@ -39,11 +47,14 @@ ADAPTED = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")}
 
 @dataclass(frozen=True, kw_only=True)
 class MakeConfig:
-    """How much of everything. worlds: of 144 frames each. passes: forms of every frame in the language stages, the
-    first as it is."""
+    """How much of everything. worlds: of 144 frames each, from `first_world` on. start: a model to take the first
+    weights of the vision side from, "" for new ones. passes: forms of every frame in the language stages, the first
+    as it is."""
 
+    first_world: int = 0
     worlds: int = 613
     held_out_worlds: int = 8
+    start: str = ""
     samples: int = 250_000
     language_frames: int = 30_000
     passes: int = 2
@@ -57,7 +68,7 @@ class MakeConfig:
 
 def make_frames(config: MakeConfig, run: Path) -> None:
     """Stage 0."""
-    render_shards(ShardPlan(out=run / "frames/train", first_world=0, worlds=config.worlds, view=VIEW))
+    render_shards(ShardPlan(out=run / "frames/train", first_world=config.first_world, worlds=config.worlds, view=VIEW))
     render_shards(
         ShardPlan(out=run / "frames/val", first_world=FIRST_HELD_OUT_WORLD, worlds=config.held_out_worlds, view=VIEW)
     )
@@ -65,7 +76,7 @@ def make_frames(config: MakeConfig, run: Path) -> None:
 
 def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
     """Stage 1."""
-    plan = PretrainConfig(samples=config.samples, seed=config.seed, device=config.device)
+    plan = PretrainConfig(samples=config.samples, start=config.start, seed=config.seed, device=config.device)
     return pretrain(plan, run / "frames/train", run / "frames/val", run / "perception")
 
 
@@ -73,15 +84,21 @@ def _frames(run: Path, split: str) -> Frames:
     return Frames(sorted((run / "frames" / split).glob("world-*")), VIEW)
 
 
+def _features_key(config: MakeConfig, run: Path) -> str:
+    """Changes with the checkpoint of stage 1 and with what is wanted of it."""
+    state = (run / "perception/checkpoint.pt").stat()
+    shards = len(list((run / "frames/train").glob("world-*")))
+    key = f"{state.st_mtime_ns} {state.st_size} {shards} {config.language_frames} {config.passes} {config.seed}"
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
+
+
 def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneration) -> tuple[Features, Features]:
-    """What the vision side makes of training frames (some as they are, some changed) and of held-out ones.
+    """What the vision model makes of training frames (some as they are, some changed) and of held-out ones.
 
     Kept in run/features for as long as the checkpoint of stage 1 and the plan stay the same.
     """
     train, val = _frames(run, "train"), _frames(run, "val")
-    state = (run / "perception/checkpoint.pt").stat()
-    key = f"{state.st_mtime_ns} {state.st_size} {len(train)} {config.language_frames} {config.passes} {config.seed}"
-    folder = run / "features" / hashlib.sha256(key.encode()).hexdigest()[:12]
+    folder = run / "features" / _features_key(config, run)
     kept = Features.load(folder / "train", train), Features.load(folder / "val", val)
     if kept[0] and kept[1]:
         return kept[0], kept[1]
@@ -118,21 +135,23 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.vision_model.load_state_dict(state["vision_model"])
     model.qformer.load_state_dict(state["qformer"])
     model.query_tokens.data.copy_(state["query_tokens"])
+    heads = Heads()
+    heads.load_state_dict(state["heads"])
     model.to(config.device)
+    heads.to(config.device)
     speed_up_patches(model)
     features, held_out = _features(config, run, model)
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
-    trained = [*model.language_model.parameters(), *model.language_projection.parameters()]
-    for parameter in trained:
-        parameter.requires_grad_(True)
-    model.language_model.train()
+    model.vision_model.requires_grad_(False)
+    language.make_queries_distinct(model, features)
+    model.train()
     plan = language.LanguageConfig(steps=config.base_steps, rate=1.5e-3, seed=config.seed)
-    language.train_language(model, tokenizer, trained, features, language.describing, plan)
+    begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run)}")
+    language.train_language(model, tokenizer, features, language.describing, plan, begun, heads)
     model.eval()
     scores = language.check(model, tokenizer, held_out)
     export(model, tokenizer, run / "base")
     (run / "base_scores.json").write_text(json.dumps(scores, indent=1))
+    begun.path.unlink(missing_ok=True)
     return scores
 
 
@@ -162,17 +181,14 @@ def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerF
 def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     """Stage 3: LoRA on the language model; writes run/base/adapters/guide."""
     base = run / "base"
-    model = Blip2ForConditionalGeneration.from_pretrained(base, dtype=torch.float32, local_files_only=True).to(
-        config.device
-    )
+    model = load_base(base).to(config.device)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
-    model.set_attn_implementation("eager")
     features, held_out = _features(config, run, model)
     before = language.check(model, tokenizer, held_out)
     tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
-    trained = [p for p in tuned.parameters() if p.requires_grad]
     plan = language.LanguageConfig(steps=config.adapter_steps, rate=2e-3, seed=config.seed + 1)
-    language.train_language(tuned.base_model.model, tokenizer, trained, features, language.guiding, plan)
+    begun = language.Checkpoint(run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)}")
+    language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun)
     model.eval()
     scores = language.check(tuned.base_model.model, tokenizer, held_out)
     metrics = {k: v["value"] for k, v in scores.items() if isinstance(v, dict) and "value" in v}
@@ -187,6 +203,7 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
         base_name=NAME,
     )
     (run / "adapter_scores.json").write_text(json.dumps({"base": before, "adapter": scores}, indent=1))
+    begun.path.unlink(missing_ok=True)
     return scores
 
 

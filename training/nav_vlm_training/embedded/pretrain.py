@@ -2,7 +2,8 @@
 
 The run folder holds `checkpoint.pt` (everything to go on exactly where it stopped) and `log.jsonl`.
 The learning rate stays level and falls to nothing over the last part of the planned samples, so a run
-can be prolonged by giving a larger plan before the fall has begun.
+can be prolonged by giving a larger plan before the fall has begun. A run can also start from the vision side
+of a model that is there; its read-outs then learn alone first, so that they do not spoil what they read.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from nav_vlm_training.embedded.architecture import (
     GRID_POSITIONS,
     VIEW,
     build_model,
+    load_base,
     make_config,
     perceive,
     speed_up_patches,
@@ -41,13 +43,19 @@ STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainConfig:
-    """samples: frames to see in all. decay: share of them over which the rate falls to zero."""
+    """samples: frames to see in all. decay: share of them over which the rate falls to zero.
+
+    start: a model directory to take the first weights of the vision side from, "" for new ones. settle: updates of the
+    read-outs alone, after such a start.
+    """
 
     samples: int = 300_000
+    start: str = ""
+    settle: int = 250
     batch: int = 64
     rate: float = 2e-3
     warmup: int = 200
-    decay: float = 0.3
+    decay: float = 0.5
     set_weight: float = 0.15
     seed: int = 0
     device: str = "cpu"
@@ -133,6 +141,7 @@ class Pretraining:
             ),
         ]
         self.parameters = [*matrices, *rest]
+        self.settle = 0
         self.step = 0
         self.seconds = 0.0
 
@@ -145,7 +154,13 @@ class Pretraining:
         """The learning rate of the next step."""
         c = self.config
         left = 1 - self.seen / c.samples
-        return c.rate * min(1.0, (self.step + 1) / c.warmup, max(left, 0.0) / c.decay)
+        since = self.step if self.settling else self.step - self.settle
+        return c.rate * min(1.0, (since + 1) / c.warmup, max(left, 0.0) / c.decay)
+
+    @property
+    def settling(self) -> bool:
+        """Whether the read-outs learn alone."""
+        return self.step < self.settle
 
     def train_step(
         self,
@@ -160,7 +175,8 @@ class Pretraining:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate()
         with torch.autocast(self.device.type, torch.bfloat16):
-            patches, queries = perceive(self.model, pixels)
+            with torch.set_grad_enabled(not self.settling):
+                patches, queries = perceive(self.model, pixels)
             logits, log_depth = self.heads.dense(patches)
             where = self.position(patches[:, 1:])
             read = self.heads.read(queries)
@@ -198,7 +214,7 @@ class Pretraining:
     def save(self) -> None:
         """Writes checkpoint.pt, whole or not at all."""
         state = {
-            "config": asdict(self.config), "step": self.step, "seconds": self.seconds,
+            "config": asdict(self.config), "step": self.step, "seconds": self.seconds, "settle": self.settle,
             "vision_model": self.model.vision_model.state_dict(), "qformer": self.model.qformer.state_dict(),
             "query_tokens": self.model.query_tokens.data, "heads": self.heads.state_dict(),
             "position": self.position.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
@@ -207,13 +223,23 @@ class Pretraining:
         torch.save(state, draft)
         os.replace(draft, self.out / "checkpoint.pt")
 
+    def start(self) -> None:
+        """Takes the first weights from the model that the plan names, if it names one."""
+        if not self.config.start:
+            return
+        model = load_base(Path(self.config.start))
+        for name in ("vision_model", "qformer"):
+            getattr(self.model, name).load_state_dict(getattr(model, name).state_dict())
+        self.model.query_tokens.data.copy_(model.query_tokens)
+        self.settle = self.config.settle
+
     def resume(self) -> bool:
         """Takes up the run in `out`, if there is one."""
         path = self.out / "checkpoint.pt"
         if not path.exists():
             return False
         state: dict[str, Any] = torch.load(path, map_location=self.device, weights_only=True)
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.settle = state["step"], state["seconds"], state["settle"]
         self.model.vision_model.load_state_dict(state["vision_model"])
         self.model.qformer.load_state_dict(state["qformer"])
         self.model.query_tokens.data.copy_(state["query_tokens"])
@@ -248,6 +274,8 @@ def pretrain(
     """
     run = Pretraining(config, out)
     went_on = run.resume()
+    if not went_on:
+        run.start()
     frames = Frames(sorted(shards.glob("world-*")), VIEW)
     check = Frames(sorted(held_out.glob("world-*")), VIEW)
     started = {

@@ -24,13 +24,13 @@ RECORD = "run.json"
 Stage = Callable[[MakeConfig, Path], Mapping[str, Any] | None]
 # name -> how it is made, what it leaves, and the settings that it is done for
 STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
-    "frames": (make_frames, "frames/train", ("worlds", "held_out_worlds")),
-    "perception": (make_perception, "perception/checkpoint.pt", ("samples",)),
+    "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds")),
+    "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples")),
     "base": (make_base, "base/model.safetensors", ("language_frames", "passes", "base_steps")),
     "adapter": (make_adapter, "base/adapters/guide", ("language_frames", "passes", "adapter_steps", "rank", "alpha")),
 }
 FIXED = ("seed",)  # cannot change within a run
-MAY_BE_ZERO = ("seed",)
+MAY_BE_ZERO = ("seed", "first_world")
 
 
 def make(run: Path, given: Mapping[str, Any], stages: Iterable[str], *, command: str, again: bool = False) -> None:

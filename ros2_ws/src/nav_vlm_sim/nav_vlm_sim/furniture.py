@@ -133,17 +133,18 @@ def open_door(rng: Rng) -> Item:
     side, angle = rng.choice([-1, 1]), rng.uniform(1.0, 1.75)
     x, y = half * np.sin(angle), side * (half - half * np.cos(angle))  # the leaf's middle
     up, outer = height / 2, half + 0.3
+    inner = depth / 2 - 0.02  # what lies behind ends within the wall: in its face, the two would be drawn in turns
     parts = [
         *_frame(rng, half, height),
         Part("box", (x + 0.05, y, up), (0.02, half, up), leaf, material(rng, "flat", 0.4), -side * angle),
         Part("box", (-depth, 0, up), (0.02, outer, up), beyond, material(rng, "flat", 0.4)),
-        Part("box", (-depth / 2, outer, up), (depth / 2, 0.02, up), beyond * 0.85),
-        Part("box", (-depth / 2, -outer, up), (depth / 2, 0.02, up), beyond * 0.9),
+        Part("box", (-depth / 2 - 0.02, outer, up), (inner, 0.02, up), beyond * 0.85),
+        Part("box", (-depth / 2 - 0.02, -outer, up), (inner, 0.02, up), beyond * 0.9),
     ]
     floor = colour(rng, (0.2, 0.8), (0, 0.4))
     parts += [
         Part("box", (-depth / 2, 0, -0.02), (depth / 2, outer, 0.02), floor, material(rng, "flat", 0.5)),
-        Part("box", (-depth / 2, 0, height + 0.02), (depth / 2, outer, 0.02), beyond),
+        Part("box", (-depth / 2 - 0.02, 0, height + 0.02), (inner, outer, 0.02), beyond),
     ]
     standing = rectangle(0.02, half) @ _turned(-side * angle) + (x + 0.05, y)
     return Item("open door", parts, rectangle(0.08, half + 0.1), height + 0.1, leaf=standing)
@@ -167,7 +168,7 @@ def lift(rng: Rng) -> Item:
         Part("box", (0.015, s * (half / 2 + 0.008), height / 2), (0.02, half / 2, height / 2), rgb, "metal")
         for s in (-1, 1)
     ]
-    return Item("lift", parts, rectangle(0.1, half + 0.35), height + 0.18)
+    return Item("lift", parts, rectangle(0.1, half + 0.14), height + 0.18)
 
 
 def stairs(rng: Rng) -> Item:

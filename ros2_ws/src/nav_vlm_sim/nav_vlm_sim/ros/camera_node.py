@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -20,6 +20,7 @@ from std_msgs.msg import String
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import camera_to_ros, stamp_from_ros
+from nav_vlm_node.ros.declaring import declare_table
 from nav_vlm_node.ros.parameter_table import Spec
 from nav_vlm_node.ros.run import run_nodes
 from nav_vlm_node.view import Rig
@@ -67,7 +68,6 @@ PARAMETERS: tuple[Spec, ...] = (
     Spec(name="family", default="train", choices=tuple(FAMILIES), read_only=True,
          description="surface patterns and light"),
 )  # fmt: skip
-BY_NAME = {spec.name: spec for spec in PARAMETERS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,7 @@ class SimulatedCameraNode(Node):
 
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__("sim_camera", **node_arguments)
+        self._wanted = (FIRST_SEED, 0)
         self._declare()
         self._camera = SimulatedCamera(
             self._value("width"),
@@ -141,31 +142,16 @@ class SimulatedCameraNode(Node):
         self._painter.shutdown(wait=True)
 
     def _declare(self) -> None:
-        def check(changed: list[Parameter]) -> SetParametersResult:
-            for parameter in changed:
-                why = BY_NAME[parameter.name].objection(parameter.value) if parameter.name in BY_NAME else None
-                if why is not None:
-                    return SetParametersResult(successful=False, reason=why)
-            return SetParametersResult(successful=True)
-
-        def follow(changed: list[Parameter]) -> None:
+        def follow(changed: list[Parameter]) -> SetParametersResult:
             values = {parameter.name: parameter.value for parameter in changed}
             if "seed" in values or "view" in values:
                 seed = values.get("seed", self._wanted[0])
                 self._wanted = (seed, values.get("view", 0 if "seed" in values else self._wanted[1]))
+            return SetParametersResult(successful=True)
 
-        self.add_on_set_parameters_callback(check)
-        for spec in PARAMETERS:
-            descriptor = ParameterDescriptor(
-                description=spec.description + (f" [{spec.unit}]" if spec.unit else ""), read_only=spec.read_only
-            )
-            if spec.low is not None and spec.high is not None:
-                if isinstance(spec.default, float):
-                    descriptor.floating_point_range = [FloatingPointRange(from_value=spec.low, to_value=spec.high)]
-                else:
-                    descriptor.integer_range = [IntegerRange(from_value=int(spec.low), to_value=int(spec.high), step=1)]
-            self.declare_parameter(spec.name, spec.default, descriptor)
-        self.add_post_set_parameters_callback(follow)
+        # What is added first is called last, when every check has let the change by; Humble has no callback for after.
+        self.add_on_set_parameters_callback(follow)
+        declare_table(self, PARAMETERS)
 
     def _value(self, name: str) -> Any:
         return self.get_parameter(name).value

@@ -192,6 +192,16 @@ class System:
         seconds = time.monotonic() - self.started
         return Ready(model=values["model"], adapter=adapter, device=values["device"], seconds=seconds)
 
+    def engine_pid(self) -> int:
+        """The process that the model runs in, by the node's diagnostics. Raises DemoFailure where there is none."""
+
+        def pid() -> str:
+            part = self._heard.parts.get("engine process")
+            return next((pair.value for pair in part.values if pair.key == "pid"), "") if part else ""
+
+        self._until(lambda: bool(pid()), START_PATIENCE, "the engine process")
+        return int(pid())
+
     def show(self, scene: int, view: int) -> float:
         """Have the camera look from there; returns the stamp of the first image that does. Raises DemoFailure."""
         values = [Parameter("seed", value=scene), Parameter("view", value=view)]
