@@ -11,7 +11,7 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import bringup
-from nav_vlm_sim.ros.camera_node import BY_NAME as CAMERA_PARAMETERS
+from nav_vlm_sim.ros.camera_node import PARAMETERS as CAMERA_PARAMETERS
 from tests.launch.recorded import Context, recording
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -113,5 +113,6 @@ def test_sim_starts_the_camera_with_parameters_that_it_has() -> None:
     (parameters,) = camera.named["parameters"]
     assert parameters.pop("use_sim_time") is True
     assert parameters["seed"] == 7
+    by_name = {spec.name: spec for spec in CAMERA_PARAMETERS}
     for name, value in parameters.items():
-        assert CAMERA_PARAMETERS[name].objection(value) is None
+        assert by_name[name].objection(value) is None

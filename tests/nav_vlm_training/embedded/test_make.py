@@ -7,13 +7,24 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_training import cli
 from nav_vlm_training.embedded import pretrain as module
 from nav_vlm_training.embedded import run as run_module
-from nav_vlm_training.embedded.pretrain import PretrainConfig, Pretraining, pretrain
+from nav_vlm_training.embedded.architecture import VIEW
+from nav_vlm_training.embedded.pretrain import (
+    PretrainConfig,
+    Pretraining,
+    class_weights,
+    make_batch,
+    pretrain,
+    to_pixels,
+)
+from nav_vlm_training.embedded.targets import Frames
 from tests.nav_vlm_training.datasets import make_dataset
 
 SMALL = {
@@ -142,6 +153,35 @@ def test_steps_change_what_they_should(run: Path) -> None:
     assert moved == {"vision_model", "qformer", "query_tokens"}
 
 
+def test_a_start_lets_the_readouts_learn_alone_first(made: Path, run: Path) -> None:
+    """Their first steps move nothing that they read; then all learns, and going on knows how far it was."""
+    shipped = Blip2ForConditionalGeneration.from_pretrained(made / "base", dtype=torch.float32)
+    config = PretrainConfig(samples=32, batch=8, start=str(made / "base"), settle=2, checkpoint_every=2)
+
+    def moved(of: Pretraining) -> set[str]:
+        now, first = of.model.state_dict(), shipped.state_dict()
+        parts = ("vision_model", "qformer", "query_tokens")
+        return {n.split(".")[0] for n, v in now.items() if n.startswith(parts) and not torch.equal(v, first[n])}
+
+    begun = Pretraining(config, run / "started")
+    fresh = begun.heads.target.weight.clone()
+    begun.start()
+    assert not moved(begun)
+    frames = Frames(sorted((run / "frames/train").glob("world-*")), VIEW)
+    rgb, cells, depth, truth = make_batch(frames, np.arange(8), np.random.default_rng(0))
+    for _ in range(2):
+        assert begun.settling
+        begun.train_step(to_pixels(rgb), cells, depth, truth, class_weights(frames))
+    assert not moved(begun)
+    assert not torch.equal(begun.heads.target.weight, fresh)
+    begun.save()
+    on = Pretraining(config, run / "started")
+    assert on.resume()
+    assert not on.settling
+    on.train_step(to_pixels(rgb), cells, depth, truth, class_weights(frames))
+    assert moved(on) == {"vision_model", "qformer", "query_tokens"}
+
+
 def test_interrupted_from_the_command_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(config: object, folder: Path) -> None:
         raise KeyboardInterrupt
@@ -201,6 +241,7 @@ def test_only_what_is_missing_is_made(stages: list[str], tmp_path: Path) -> None
         (["--samples", "many"], "invalid int value"),
         (["--stage", "vision"], "invalid choice"),
         (["--device", "tpu"], "device 'tpu'"),
+        (["--start", "nowhere"], "no model directory at nowhere"),
     ],
 )
 def test_bad_input_is_one_line(

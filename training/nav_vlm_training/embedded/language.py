@@ -178,7 +178,12 @@ def make_queries_distinct(model: Any, features: Features, most: int = 2000) -> N
     between them) get dimensions of their own, scaled up; the rest is a random rotation of the whole output.
     """
     rows = np.linspace(0, len(features) - 1, min(most, len(features))).astype(int)
-    seen = torch.cat([query(model, _patches(features, part, model.device)) for part in np.array_split(rows, 20)]).cpu()
+    seen = torch.cat(
+        [
+            query(model, _patches(features, part, model.device))
+            for part in np.array_split(rows, math.ceil(len(rows) / 100))
+        ]
+    ).cpu()
     count, queries, width = seen.shape
     means = seen.mean(0)
     centre = means.mean(0)
@@ -222,7 +227,7 @@ class Checkpoint:
         """Takes up what was saved; returns the step to go on with, 0 where there is nothing to take up."""
         if not self.path.exists():
             return 0
-        state = torch.load(self.path, map_location=trained[0].device, weights_only=True)
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
         if state["of"] != self.of:
             return 0
         with torch.no_grad():

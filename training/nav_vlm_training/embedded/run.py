@@ -16,7 +16,7 @@ from typing import Any
 
 from nav_vlm_node import results
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.vlm.card import finite
+from nav_vlm_node.vlm.card import finite, read_model_card
 from nav_vlm_node.vlm.load import choose_device
 from nav_vlm_training.embedded.make import MakeConfig, make_adapter, make_base, make_frames, make_perception
 
@@ -41,6 +41,8 @@ def make(run: Path, given: Mapping[str, Any], stages: Iterable[str], *, command:
     record = read_record(run)
     config = settings(record, given)
     choose_device(config.device)
+    if config.start:
+        read_model_card(Path(config.start))
     try:
         run.mkdir(parents=True, exist_ok=True)
         for name in stages:
