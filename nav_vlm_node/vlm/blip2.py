@@ -144,16 +144,16 @@ class Blip2Engine:
 
     def generate_batch(
         self, visuals: Sequence[VisualTokens], queries: Sequence[str], *, max_new_tokens: int = MAX_NEW_TOKENS
-    ) -> list[tuple[str, list[float]]]:
+    ) -> list[tuple[str, list[Token]]]:
         """Answer queries[i] about visuals[i], all at once, for evaluation.
 
-        Returns for each the whole text and the probability of each token without the end token: the same as one by
-        one, up to the rounding of a batched matrix product.
+        Returns for each the whole text and its tokens: the same as one by one, up to the rounding of a batched matrix
+        product.
         """
         adapter = self._info.adapter
         steps = self._greedy(visuals, queries, max_new_tokens, adapter)
-        ids: list[list[int]] = [[] for _ in queries]
-        probabilities: list[list[float]] = [[] for _ in queries]
+        texts = [TextStream(self._tokenizer) for _ in queries]
+        tokens: list[list[Token]] = [[] for _ in queries]
         ended = [False] * len(queries)
         while True:
             with self._working(adapter):
@@ -163,13 +163,11 @@ class Blip2Engine:
             for row, (token_id, probability) in enumerate(zip(step[0].tolist(), step[1].tolist(), strict=True)):
                 ended[row] = ended[row] or token_id in self._eos_ids
                 if not ended[row]:
-                    ids[row].append(token_id)
-                    probabilities[row].append(probability)
-        texts = []
-        for row_ids in ids:
-            text = TextStream(self._tokenizer)
-            texts.append("".join([text.push(token_id) for token_id in row_ids] + [text.flush()]))
-        return list(zip(texts, probabilities, strict=True))
+                    tokens[row].append(Token(texts[row].push(token_id), probability))
+        for text, row_tokens in zip(texts, tokens, strict=True):
+            if rest := text.flush():
+                row_tokens.append(Token(rest, row_tokens[-1].probability))
+        return [("".join(token.text for token in row_tokens), row_tokens) for row_tokens in tokens]
 
     def set_adapter(self, name: str) -> None:
         if name and name not in self._info.adapters:

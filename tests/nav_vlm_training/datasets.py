@@ -18,7 +18,7 @@ from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.language import quantise, render_canonical
 from nav_vlm_node.score import Truth, truth_to_json
 from nav_vlm_node.view import Camera, View
-from nav_vlm_node.vlm.protocol import EngineInfo
+from nav_vlm_node.vlm.protocol import EngineInfo, Token
 from nav_vlm_training.evaluation.samples import Pictures, Sample, read_dataset
 
 CAMERA = Camera.from_fov(48, 36, math.radians(80))
@@ -102,9 +102,10 @@ class SeeingEngine:
 
     def generate_batch(
         self, visuals: Sequence[Any], queries: Sequence[str], *, max_new_tokens: int
-    ) -> list[tuple[str, list[float]]]:
+    ) -> list[tuple[str, list[Token]]]:
         self.calls.append((self.info.adapter, len(queries)))
-        return [(self.answer(image, query), [0.9, 0.8]) for image, query in zip(visuals, queries, strict=True)]
+        texts = [self.answer(image, query) for image, query in zip(visuals, queries, strict=True)]
+        return [(text, [Token(text, 0.8)]) for text in texts]
 
     def answer(self, image: str, query: str) -> str:
         sample = self.lines.get((image, query)) or self.lines[image, query.removeprefix("Please, ")]

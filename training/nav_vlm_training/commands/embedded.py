@@ -13,9 +13,9 @@ STAGES = ("frames", "perception", "base", "adapter")
 # name of MakeConfig -> what it is; a test compares the defaults named here with the class
 OPTIONS = {
     "first_world": "the number of the first of them (0)",
-    "worlds": "sets of surface patterns to render for training, 144 frames each (613)",
+    "worlds": "sets of surface patterns to render for training, 144 frames each (1063)",
     "held_out_worlds": "the same, for the figures on the way (8)",
-    "samples": "frames that perception sees in all (250000)",
+    "samples": "frames that perception sees in all (710000)",
     "language_frames": "frames that the language stages use (30000)",
     "passes": "each of those as it is and in this many forms less one (2)",
     "base_steps": "updates of the base's language model (1500)",

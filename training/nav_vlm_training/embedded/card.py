@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,10 +129,17 @@ def _shape(card: ModelCard) -> str:
         tensors = check_safetensors(directory / ADAPTER_WEIGHTS)
         count = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
         lines.append(
-            f"Adapter `{card.default_adapter}`: LoRA, r = {lora['r']}, alpha = {lora['lora_alpha']}, on `q` and `v` of"
-            f" the language model, {count:,} parameters, {(directory / ADAPTER_WEIGHTS).stat().st_size / 1e6:.1f} MB."
+            f"Adapter `{card.default_adapter}`: LoRA, r = {lora['r']}, alpha = {lora['lora_alpha']}, on"
+            f" {_adapted(tensors)} of the language model, {count:,} parameters,"
+            f" {(directory / ADAPTER_WEIGHTS).stat().st_size / 1e6:.1f} MB."
         )
     return "\n\n".join(lines)
+
+
+def _adapted(tensors: Iterable[str]) -> str:
+    """The layers that an adapter changes, by the names of its tensors (`... .q.lora_A.weight`)."""
+    names = list(dict.fromkeys(name.split(".lora_")[0].rsplit(".", 1)[-1] for name in tensors))
+    return " and ".join(filter(None, (", ".join(f"`{name}`" for name in names[:-1]), f"`{names[-1]}`")))
 
 
 def _measured(figures: Mapping[str, Any]) -> str:
@@ -154,8 +161,8 @@ def _made(run: Mapping[str, Any]) -> str:
         "All data come from the simulator in this repository, `nav_vlm_sim`; its licence is this repository's.",
         "1. **Perception**: ViT and Q-Former, by dense truth per patch (class, depth, position) and a set loss on the"
         " queries (each landmark: in view, bearing, distance, what is in the way).",
-        "2. **Base**: T5 and projection learn to describe, on frozen vision: where a thing is, what is on the way, what"
-        " a sign says.",
+        "2. **Base**: T5, projection and Q-Former learn to describe, on the frozen ViT, the set loss going on: where a"
+        " thing is, what is on the way, what a sign says.",
         "3. **Adapter**: LoRA on the frozen base learns to guide: hazards first, then the turn, then the distance.",
     ]
     found = run.get("perception")
@@ -168,6 +175,11 @@ def _made(run: Mapping[str, Any]) -> str:
             f" mean bearing error of {last['bearing_mean']:.1f} degrees and told in view from not in view in"
             f" {100 * last['visible']:.1f} %."
         )
+        if config.get("start"):
+            lines.append(
+                "ViT and Q-Former did not begin new: they began with those of the model that was here before, which had"
+                " been made the same way."
+            )
     stages = run.get("stages", {})
     if stages:
         rows = [
@@ -187,8 +199,10 @@ def _again(run: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     if not settings and run.get("perception"):
         settings = {name: run["perception"]["started"]["config"][name] for name in ("samples", "seed", "device")}
     words = ["nav-vlm-train", "embedded", "--run", "runs/embedded"]
-    for name, value in settings.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
+    if not settings.get("start"):  # else in one go, from nothing, as much as both runs had: the defaults
+        for name, value in settings.items():
+            if value != "":
+                words += [f"--{name.replace('_', '-')}", str(value)]
     data = figures["data"]["command"] or f"# a data set of seed {figures['data']['seed']}"
     return (
         "```\n"

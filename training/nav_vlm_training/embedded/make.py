@@ -52,10 +52,10 @@ class MakeConfig:
     as it is."""
 
     first_world: int = 0
-    worlds: int = 613
+    worlds: int = 1063
     held_out_worlds: int = 8
     start: str = ""
-    samples: int = 250_000
+    samples: int = 710_000
     language_frames: int = 30_000
     passes: int = 2
     base_steps: int = 1500

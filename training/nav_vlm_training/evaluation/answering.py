@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.protocol import EngineError, EngineOutOfMemory, VisualTokens
 from nav_vlm_training.evaluation.samples import Pictures, Sample
 
@@ -38,10 +39,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model wrote. probability: of its least sure token, 0..1 (0 for an empty answer)."""
+    """What a model wrote. confidence: 0..1, by nav_vlm_node.vlm.confidence, as the node has it."""
 
     text: str
-    probability: float
+    confidence: float
 
 
 class AnswerBook:
@@ -93,7 +94,7 @@ class AnswerBook:
                 self._write(
                     {
                         "system": job.system, "image": job.shown.image, "question": job.sample.question,
-                        "text": written.text, "probability": round(written.probability, 4),
+                        "text": written.text, "confidence": round(written.confidence, 4),
                     }
                 )  # fmt: skip
             if self._file is not None:
@@ -122,7 +123,7 @@ class AnswerBook:
                     _compare(path, record["identity"], identity)
                 else:
                     key = "\t".join((record["system"], record["image"], record["question"]))
-                    self._answers[key] = Written(record["text"], float(record["probability"]))
+                    self._answers[key] = Written(record["text"], float(record["confidence"]))
             except (ValueError, KeyError, TypeError):
                 raise UserError(
                     f"{path} line {number + 1} is damaged; delete the file, or give another --out"
@@ -175,7 +176,7 @@ def _answer(engine: Blip2Engine, pictures: Pictures, jobs: Sequence[Job], max_ne
         [job.sample.question.strip() for job in jobs],
         max_new_tokens=max_new_tokens,
     )
-    return [Written(text, min(probabilities, default=0.0)) for text, probabilities in answers]
+    return [Written(text, confidence(tokens)) for text, tokens in answers]
 
 
 def _compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

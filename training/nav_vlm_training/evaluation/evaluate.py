@@ -85,7 +85,7 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
             before = len(book)
             _answer(engine, Pictures(data.folder, engine.info.view), jobs, book, plan)
             judged = {
-                system: [judge_text(job.sample, book[job].text, book[job].probability) for job in part]
+                system: [judge_text(job.sample, book[job].text, book[job].confidence) for job in part]
                 for system, part in jobs.items()
             }
             asked = len(book) - before

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nav_vlm_node import guard
-from nav_vlm_node.instruction import NAN, Action, Status
+from nav_vlm_node.instruction import Action, Status
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import Answer, Outcome, Share, judge, summarise
 from nav_vlm_training.evaluation.samples import Sample
@@ -23,13 +23,13 @@ WIDEST = 60  # degrees: what lies beyond is one bin on each side
 
 @dataclass(frozen=True)
 class Judged:
-    """One answer and how it came out. why: what the guard has against it, "" if nothing."""
+    """One answer and how it came out. why: what the guard has against it, "" if nothing. confidence: 0..1."""
 
     sample: Sample
     text: str
     outcome: Outcome
     why: str = ""
-    probability: float = NAN
+    confidence: float = 1.0
 
     @property
     def right(self) -> bool:
@@ -38,23 +38,20 @@ class Judged:
         return all(hit != (name in bad) for name, hit in self.outcome.hits.items())
 
 
-def read_answer(text: str) -> tuple[Answer, str]:
-    """What the wearer would be told, and why the guard would keep it back.
-
-    The node's confidence limit is not applied: it needs the text of every token, which answers in batches do not have.
-    """
+def read_answer(text: str, confidence: float = 1.0) -> tuple[Answer, str]:
+    """What the wearer would be told, by the guard's usual limits, and why the guard would keep it back."""
     parsed = parse(text)
-    why = guard.objection(text, parsed.steps, parsed.unparsed, 1.0, guard.Limits())
+    why = guard.objection(text, parsed.steps, parsed.unparsed, confidence, guard.Limits())
     if why is not None:
         return Answer(tuple(s for s in parsed.steps if s.action is Action.CAUTION), Status.UNSURE), why
     unseen = any(step.action is Action.NOT_VISIBLE for step in parsed.steps)
     return Answer(parsed.steps, Status.NOT_VISIBLE if unseen else Status.OK), ""
 
 
-def judge_text(sample: Sample, text: str, probability: float = NAN) -> Judged:
-    """`text` as the answer to `sample`."""
-    answer, why = read_answer(text)
-    return Judged(sample, text, judge(answer, sample.truth), why, probability)
+def judge_text(sample: Sample, text: str, confidence: float = 1.0) -> Judged:
+    """`text` as the answer to `sample`; one that no model wrote is sure of itself."""
+    answer, why = read_answer(text, confidence)
+    return Judged(sample, text, judge(answer, sample.truth), why, confidence)
 
 
 def scores(judged: Sequence[Judged]) -> dict[str, Any]:
