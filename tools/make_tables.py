@@ -88,7 +88,22 @@ def values(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown(["figure", "value"], [[f"`{path}`", number(look_up(figures, path))] for path in words])
 
 
-TABLES: dict[str, Table] = {"measures": measures, "differences": differences, "shares": shares, "values": values}
+def nodes(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """tools/bench_node.py: what waits for the model, by node."""
+    columns = {
+        "image_age_s": "image age at publish", "get_parameters_while_busy_s": "parameter call meanwhile",
+        "cancel_while_busy_s": "cancel meanwhile",
+    }  # fmt: skip
+    rows = [
+        [node["what"], *(f"{1000 * node[key]['p50']:.0f} / {1000 * node[key]['max']:.0f} ms" for key in columns)]
+        for node in figures["nodes"].values()
+    ]
+    return markdown(["median / longest", *columns.values()], rows)
+
+
+TABLES: dict[str, Table] = {
+    "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
+}  # fmt: skip
 
 
 def share(figure: Mapping[str, Any] | None) -> str:

@@ -90,6 +90,14 @@ def test_tables_are_written_once_and_then_are_up_to_date(tables: ModuleType, roo
     assert (root / "README.md").read_text() == text
 
 
+def test_the_nodes_table(tables: ModuleType) -> None:
+    times = {"p50": 0.0014, "p95": 0.1, "max": 2.0}
+    node = {"what": "a node", "image_age_s": {"p50": 0.5, "p95": 0.6, "max": 0.61, "n": 9}}
+    node |= {"get_parameters_while_busy_s": times, "cancel_while_busy_s": times}
+    table = tables.nodes({"nodes": {"node": node}}, [])
+    assert table.splitlines()[2] == "| a node | 500 / 610 ms | 1 / 2000 ms | 1 / 2000 ms |"
+
+
 def test_a_changed_figure_is_found(tables: ModuleType, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tables.main([], root) == 0
     changed = {**FIGURES, "direction_accuracy": share(0.2)}
