@@ -87,7 +87,7 @@ class LanguageConfig:
     rate: float
     images: int = 32
     each: int = 4
-    warmup: int = 200
+    warmup: int = 100
     seed: int = 0
     qformer_rate: float = 4e-4
     set_weight: float = 0.2

@@ -58,8 +58,8 @@ class MakeConfig:
     samples: int = 710_000
     language_frames: int = 30_000
     passes: int = 2
-    base_steps: int = 1500
-    adapter_steps: int = 700
+    base_steps: int = 850
+    adapter_steps: int = 600
     rank: int = 16
     alpha: int = 32
     seed: int = 0
@@ -144,7 +144,7 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.vision_model.requires_grad_(False)
     language.make_queries_distinct(model, features)
     model.train()
-    plan = language.LanguageConfig(steps=config.base_steps, rate=1.5e-3, seed=config.seed)
+    plan = language.LanguageConfig(steps=config.base_steps, rate=6e-4, seed=config.seed)
     begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run)}")
     language.train_language(model, tokenizer, features, language.describing, plan, begun, heads)
     model.eval()
@@ -186,7 +186,7 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     features, held_out = _features(config, run, model)
     before = language.check(model, tokenizer, held_out)
     tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
-    plan = language.LanguageConfig(steps=config.adapter_steps, rate=2e-3, seed=config.seed + 1)
+    plan = language.LanguageConfig(steps=config.adapter_steps, rate=8e-4, seed=config.seed + 1)
     begun = language.Checkpoint(run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)}")
     language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun)
     model.eval()
