@@ -178,12 +178,13 @@ def answered(log: Path, command: str, beside: tuple[str, ...] = (CAMERA,), every
 
 
 def interrupted(log: Path, command: str) -> dict[str, Any]:
-    """Stop while the model is being loaded."""
+    """Stop as soon as the node is seen, while the model is being loaded if that takes a moment; `state` says."""
     with scenario(log) as probe:
         started = Started(command, log)
         seen: dict[str, Any] = {"command": command}
         try:
-            seen["configuring_after_s"] = probe.until(lambda: probe.state() == "configuring", LOADING, started)
+            seen["seen_after_s"] = probe.until(lambda: bool(probe.state()), LOADING, started)
+            seen["state"] = probe.state()
         finally:
             seen |= started.stop()
     return seen
