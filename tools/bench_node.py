@@ -57,6 +57,7 @@ def main() -> int:
         return guide_node(args.model_time)
     if args.role != "measure":
         return baseline_node(10 if args.role.endswith("10") else 1, args.model_time)
+    pictures(args.frames)  # a folder without pictures is told before anything is started
     record, load = results.record(results.command_line("tools/bench_node.py", sys.argv[1:])), os.getloadavg()[0]
     model_time = measured_model_time(args.model_time)
     measured = {kind: measure(kind, args) for kind in KINDS}
