@@ -33,9 +33,7 @@ from nav_vlm_node.ros.parameter_table import PARAMETERS, Spec
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / "ros2_ws/src/nav_vlm_msgs"
-MARKED = re.compile(
-    r"(?P<open><!-- interface: (?P<name>[^\n]*?) -->\n).*?(?P<close><!-- end interface -->)", re.DOTALL
-)
+MARKED = re.compile(r"(?P<open><!-- interface: (?P<name>[^\n]*?) -->\n).*?(?P<close><!-- end interface -->)", re.DOTALL)
 OPENING = re.compile(r"<!-- interface:")
 
 # What each is for. A name that a node has and this table lacks, or the other way round, is an error.

@@ -17,7 +17,7 @@ SCENES, VIEWS = 5, 3
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with frames/train and frames/val, a world of SCENES * VIEWS frames in each."""
+    """A folder with frames/train (two worlds) and frames/val (one), each of SCENES * VIEWS frames."""
     from nav_vlm_sim.records import frame_to_json, take_frame
     from nav_vlm_sim.scene import sample_scene
     from nav_vlm_sim.world import SCENES_PER_WORLD, World
@@ -25,7 +25,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nav_vlm_training.embedded.make import FIRST_HELD_OUT_WORLD
 
     out = tmp_path_factory.mktemp("drawn")
-    for split, number in (("train", 0), ("val", FIRST_HELD_OUT_WORLD)):
+    for split, number in (("train", 0), ("train", 1), ("val", FIRST_HELD_OUT_WORLD)):
         frames = []
         with World(number, "train") as world:
             for k in range(SCENES):

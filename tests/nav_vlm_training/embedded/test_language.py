@@ -180,7 +180,7 @@ def test_interrupted_and_resumed_is_uninterrupted(
 
 def test_the_base_goes_on_from_its_checkpoint(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A killed base stage leaves a checkpoint, which the next call takes up and removes."""
-    config = make.MakeConfig(samples=64, language_frames=4, passes=1, base_steps=3)
+    config = make.MakeConfig(samples=64, language_worlds=1, passes=1, base_steps=3)
     make.make_perception(config, run)
     started: list[int] = []
     real = Checkpoint.resume

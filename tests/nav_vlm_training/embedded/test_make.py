@@ -28,7 +28,7 @@ from nav_vlm_training.embedded.targets import Frames
 from tests.nav_vlm_training.datasets import make_dataset
 
 SMALL = {
-    "samples": 128, "worlds": 1, "held_out_worlds": 1, "language_frames": 12, "passes": 2,
+    "samples": 128, "worlds": 2, "held_out_worlds": 1, "language_worlds": 1, "passes": 2,
     "base_steps": 2, "adapter_steps": 2,
 }  # fmt: skip
 STAGES = ("frames", "perception", "base", "adapter")
@@ -116,7 +116,7 @@ def test_interrupted_and_resumed_is_uninterrupted(run: Path, monkeypatch: pytest
     """To the bit: weights, read-outs and optimisers after four steps, one of two runs stopped by Ctrl-C after two."""
     monkeypatch.setattr(module, "time", Frozen)
     config = PretrainConfig(samples=32, batch=8, warmup=2, checkpoint_every=3, evaluate_every=100)
-    shards, held_out = run / "frames/train", run / "frames/val"
+    shards, held_out = (sorted((run / "frames" / split).glob("world-*")) for split in ("train", "val"))
     figures = pretrain(config, shards, held_out, run / "whole")
 
     real = Pretraining.train_step
@@ -145,7 +145,8 @@ def test_steps_change_what_they_should(run: Path) -> None:
     config = PretrainConfig(samples=16, batch=8, warmup=1)
     before = Pretraining(config, run / "fresh")
     first = {name: value.clone() for name, value in before.model.state_dict().items()}
-    pretrain(config, run / "frames/train", run / "frames/val", run / "trained")
+    shards = sorted((run / "frames/train").glob("world-*"))
+    pretrain(config, shards, shards[:1], run / "trained")
     after = Pretraining(config, run / "trained")
     assert after.resume()
     assert after.step == 2
@@ -239,6 +240,8 @@ def test_only_what_is_missing_is_made(stages: list[str], tmp_path: Path) -> None
         (["--samples", "0"], "--samples 0: give a number from 1 up"),
         (["--seed", "-1"], "--seed -1: give a number from 0 up"),
         (["--samples", "many"], "invalid int value"),
+        (["--rate", "0"], "--rate 0.0: give a number between 0 and 1"),
+        (["--worlds", "5", "--language-worlds", "5"], "perception needs some of the 5 worlds too"),
         (["--stage", "vision"], "invalid choice"),
         (["--device", "tpu"], "device 'tpu'"),
         (["--start", "nowhere"], "no model directory at nowhere"),
@@ -288,3 +291,4 @@ def test_help_names_the_real_defaults() -> None:
 
     for name, text in OPTIONS.items():
         assert text.endswith(f"({getattr(MakeConfig(), name)})"), name
+    assert MakeConfig().rate == 0.002

@@ -13,13 +13,13 @@ STAGES = ("frames", "perception", "base", "adapter")
 # name of MakeConfig -> what it is; a test compares the defaults named here with the class
 OPTIONS = {
     "first_world": "the number of the first of them (0)",
-    "worlds": "sets of surface patterns to render for training, 144 frames each (1063)",
+    "worlds": "sets of surface patterns to render for training, 144 frames each (1300)",
     "held_out_worlds": "the same, for the figures on the way (8)",
-    "samples": "frames that perception sees in all (710000)",
-    "language_frames": "frames that the language stages use (30000)",
+    "samples": "frames that perception sees in all (1000000)",
+    "language_worlds": "how many of the worlds only the language stages use (208)",
     "passes": "each of those as it is and in this many forms less one (2)",
-    "base_steps": "updates of the base's language model (850)",
-    "adapter_steps": "updates of the adapter (600)",
+    "base_steps": "updates of the base's language model (2200)",
+    "adapter_steps": "updates of the adapter (900)",
     "rank": "of the adapter, LoRA's r (16)",
     "alpha": "of the adapter, LoRA's alpha (32)",
     "seed": "of everything that is drawn (0)",
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all", help="only this one (all that are missing)")
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
     parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
+    parser.add_argument("--rate", type=float, metavar="X", help="perception's learning rate at its peak (0.002)")
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N (cpu)")
     for name, text in OPTIONS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N", help=text)
@@ -44,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
     """Make what is missing. Raises UserError; KeyboardInterrupt after what was reached has been kept."""
     from nav_vlm_training.embedded.run import make
 
-    given = {name: getattr(args, name) for name in (*OPTIONS, "start", "device") if getattr(args, name) is not None}
+    given = {
+        name: getattr(args, name) for name in (*OPTIONS, "rate", "start", "device") if getattr(args, name) is not None
+    }
     command = results.command_line("nav-vlm-train", args.argv)
     make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)
     return 0

@@ -32,9 +32,11 @@ from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS, query
 from nav_vlm_training.embedded.features import Features
 from nav_vlm_training.embedded.perception import Heads, set_loss, tensors
 from nav_vlm_training.embedded.targets import targets_of
+from nav_vlm_training.embedded.wording import as_said
 
 Pair = tuple[str, str]  # question, answer
 
+WARY = 0.3
 ON_THE_WAY = ("What is in the way to the {}?", "What stands between me and the {}?", "Is the way to the {} blocked?")
 SIGN_ASKED = ("Which way does the exit sign point?", "What does the exit sign say?", "Read the exit sign.")
 
@@ -66,13 +68,24 @@ def describing(observation: Observation, rng: Rng) -> Pair:
             )
             return SIGN_ASKED[int(rng.integers(len(SIGN_ASKED)))], render_canonical((step,))
     question = next(ask(observation, rng))
-    return question.text, render_canonical(_plainly(question.plain))
+    return as_said(question, rng), render_canonical(_plainly(question.plain))
 
 
 def guiding(observation: Observation, rng: Rng) -> Pair:
-    """A question and a guide's answer, for the adapter."""
-    question = next(ask(observation, rng))
-    return question.text, render_canonical(question.guide)
+    """A question and a guide's answer, for the adapter.
+
+    Where the answer would warn of nothing, another question takes its place with probability WARY: to say that the way
+    is free when it is not costs more than a needless warning, and a model warns as often as what it learned from.
+    """
+    questions = ask(observation, rng)
+    question = next(questions)
+    if rng.random() < WARY and not _warns(question):
+        question = next(questions)
+    return as_said(question, rng), render_canonical(question.guide)
+
+
+def _warns(question: Question) -> bool:
+    return any(step.action is Action.CAUTION for step in question.guide)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,19 +47,23 @@ ADAPTED = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")}
 
 @dataclass(frozen=True, kw_only=True)
 class MakeConfig:
-    """How much of everything. worlds: of 144 frames each, from `first_world` on. start: a model to take the first
-    weights of the vision side from, "" for new ones. passes: forms of every frame in the language stages, the first
-    as it is."""
+    """How much of everything.
+
+    worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
+    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate: perception's peak.
+    passes: forms of every frame in the language stages, the first as it is.
+    """
 
     first_world: int = 0
-    worlds: int = 1063
+    worlds: int = 1300
     held_out_worlds: int = 8
     start: str = ""
-    samples: int = 710_000
-    language_frames: int = 30_000
+    samples: int = 1_000_000
+    rate: float = 2e-3
+    language_worlds: int = 208
     passes: int = 2
-    base_steps: int = 850
-    adapter_steps: int = 600
+    base_steps: int = 2200
+    adapter_steps: int = 900
     rank: int = 16
     alpha: int = 32
     seed: int = 0
@@ -76,19 +80,27 @@ def make_frames(config: MakeConfig, run: Path) -> None:
 
 def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
     """Stage 1."""
-    plan = PretrainConfig(samples=config.samples, start=config.start, seed=config.seed, device=config.device)
-    return pretrain(plan, run / "frames/train", run / "frames/val", run / "perception")
+    plan = PretrainConfig(
+        samples=config.samples, start=config.start, rate=config.rate, seed=config.seed, device=config.device
+    )
+    return pretrain(plan, _shards(run, "train")[: -config.language_worlds], _shards(run, "val"), run / "perception")
 
 
-def _frames(run: Path, split: str) -> Frames:
-    return Frames(sorted((run / "frames" / split).glob("world-*")), VIEW)
+def _shards(run: Path, split: str) -> list[Path]:
+    return sorted((run / "frames" / split).glob("world-*"))
+
+
+def _frames(config: MakeConfig, run: Path, split: str) -> Frames:
+    """For the language stages: of "train", only what perception never saw. There the vision side errs as often as it
+    will in new places, and the language model learns how far to trust it."""
+    return Frames(_shards(run, split)[-config.language_worlds :] if split == "train" else _shards(run, split), VIEW)
 
 
 def _features_key(config: MakeConfig, run: Path) -> str:
     """Changes with the checkpoint of stage 1 and with what is wanted of it."""
     state = (run / "perception/checkpoint.pt").stat()
-    shards = len(list((run / "frames/train").glob("world-*")))
-    key = f"{state.st_mtime_ns} {state.st_size} {shards} {config.language_frames} {config.passes} {config.seed}"
+    shards = len(_shards(run, "train"))
+    key = f"{state.st_mtime_ns} {state.st_size} {shards} {config.language_worlds} {config.passes} {config.seed}"
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
@@ -97,13 +109,13 @@ def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneratio
 
     Kept in run/features for as long as the checkpoint of stage 1 and the plan stay the same.
     """
-    train, val = _frames(run, "train"), _frames(run, "val")
+    train, val = _frames(config, run, "train"), _frames(config, run, "val")
     folder = run / "features" / _features_key(config, run)
     kept = Features.load(folder / "train", train), Features.load(folder / "val", val)
     if kept[0] and kept[1]:
         return kept[0], kept[1]
     shutil.rmtree(run / "features", ignore_errors=True)
-    rows = np.random.default_rng(config.seed).permutation(len(train))[: config.language_frames]
+    rows = np.arange(len(train))
     parts = [extract(model, train, rows, augment=number > 0, seed=number) for number in range(config.passes)]
     features, held_out = joined(parts), extract(model, val, np.arange(len(val)), augment=False)
     features.save(folder / "train")
@@ -111,9 +123,9 @@ def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneratio
     return features, held_out
 
 
-def corpus(run: Path, most: int = 4000) -> list[str]:
+def corpus(config: MakeConfig, run: Path, most: int = 4000) -> list[str]:
     """Questions and answers of all kinds, for the tokenizer."""
-    frames = _frames(run, "train")
+    frames = _frames(config, run, "train")
     rng = np.random.default_rng(11)
     texts: list[str] = []
     for observation in frames.observations[:most]:
@@ -125,7 +137,7 @@ def corpus(run: Path, most: int = 4000) -> list[str]:
 
 def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     """Stage 2: tokenizer, language model and projection; writes run/base as it ships."""
-    tokenizer = train_tokenizer(corpus(run))
+    tokenizer = train_tokenizer(corpus(config, run))
     ids = {
         name: tokenizer.convert_tokens_to_ids(token)
         for name, token in (("image", "<image>"), ("pad", "<pad>"), ("eos", "</s>"))

@@ -266,7 +266,7 @@ def class_weights(frames: Frames) -> torch.Tensor:
 
 
 def pretrain(
-    config: PretrainConfig, shards: Path, held_out: Path, out: Path, *, seconds: float = math.inf
+    config: PretrainConfig, shards: list[Path], held_out: list[Path], out: Path, *, seconds: float = math.inf
 ) -> dict[str, float]:
     """Trains, or goes on, until the plan is done; returns the last figures.
 
@@ -276,8 +276,7 @@ def pretrain(
     went_on = run.resume()
     if not went_on:
         run.start()
-    frames = Frames(sorted(shards.glob("world-*")), VIEW)
-    check = Frames(sorted(held_out.glob("world-*")), VIEW)
+    frames, check = Frames(shards, VIEW), Frames(held_out, VIEW)
     started = {
         "event": "resumed" if went_on else "started",
         "config": asdict(config),

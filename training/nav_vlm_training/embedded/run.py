@@ -25,9 +25,9 @@ Stage = Callable[[MakeConfig, Path], Mapping[str, Any] | None]
 # name -> how it is made, what it leaves, and the settings that it is done for
 STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
     "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds")),
-    "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples")),
-    "base": (make_base, "base/model.safetensors", ("language_frames", "passes", "base_steps")),
-    "adapter": (make_adapter, "base/adapters/guide", ("language_frames", "passes", "adapter_steps", "rank", "alpha")),
+    "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples", "rate", "language_worlds")),
+    "base": (make_base, "base/model.safetensors", ("language_worlds", "passes", "base_steps")),
+    "adapter": (make_adapter, "base/adapters/guide", ("language_worlds", "passes", "adapter_steps", "rank", "alpha")),
 }
 FIXED = ("seed",)  # cannot change within a run
 MAY_BE_ZERO = ("seed", "first_world")
@@ -79,9 +79,17 @@ def settings(record: Mapping[str, Any], given: Mapping[str, Any]) -> MakeConfig:
     for name, value in given.items():
         if name in FIXED and kept.get(name, value) != value:
             raise UserError(f"--{name} {value}: this run has {name} {kept[name]}; give another --run")
+        if name == "rate" and not 0 < value < 1:
+            raise UserError(f"--rate {value}: give a number between 0 and 1")
         if isinstance(value, int) and value < (0 if name in MAY_BE_ZERO else 1):
             raise UserError(f"--{name.replace('_', '-')} {value}: give a number from {int(name not in MAY_BE_ZERO)} up")
-    return replace(MakeConfig(), **{**kept, **given})
+    config = replace(MakeConfig(), **{**kept, **given})
+    if config.language_worlds >= config.worlds:
+        raise UserError(
+            f"--language-worlds {config.language_worlds}: perception needs some of the {config.worlds} worlds too; "
+            "give fewer, or more --worlds"
+        )
+    return config
 
 
 def is_done(record: Mapping[str, Any], run: Path, name: str, config: MakeConfig) -> bool:

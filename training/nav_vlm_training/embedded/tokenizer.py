@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 SPECIALS = ["<pad>", "</s>", "<unk>", "<image>"]
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int = 720) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 900) -> PreTrainedTokenizerFast:
     """Byte-pair pieces over words; a number ("1.5") stays one piece and a full stop is its own.
 
     Words that were never seen come out as several short pieces, by which the model tells that it does not know them.

@@ -1,6 +1,6 @@
 """Run a module that is a node, and end it in order when standard input is closed: no child outlives its parent.
 
-    python -m nav_vlm_sim.ros.leashed MODULE [arguments of the node ...]
+python -m nav_vlm_sim.ros.leashed MODULE [arguments of the node ...]
 """
 
 from __future__ import annotations
