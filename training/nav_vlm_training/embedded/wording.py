@@ -1,8 +1,8 @@
 """Questions as people say them: the language model shall understand them by the name they hold, however they go.
 
 A speech recogniser writes small letters and no punctuation, people add "um" and "please", and no list of sentences
-holds what they will say. So half of the questions are changed on the way in: letters, punctuation, words around the sentence,
-and, where a name is asked for, words of the sentence dropped or put in place of others. The name itself stays.
+holds what they will say. So half of the questions are changed on the way in: letters, punctuation, words around the
+sentence, and, where a name is asked for, words of the sentence dropped or put in place of others. The name stays.
 """
 
 from __future__ import annotations
