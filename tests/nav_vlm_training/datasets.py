@@ -19,7 +19,7 @@ from nav_vlm_node.language import quantise, render_canonical
 from nav_vlm_node.score import Truth, truth_to_json
 from nav_vlm_node.view import Camera, View
 from nav_vlm_node.vlm.protocol import EngineInfo, Token
-from nav_vlm_training.evaluation.samples import Pictures, Sample, read_dataset
+from nav_vlm_training.data.samples import Pictures, Sample, read_dataset
 
 CAMERA = Camera.from_fov(48, 36, math.radians(80))
 VIEW = View(width=32, height=32)

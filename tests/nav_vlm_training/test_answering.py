@@ -11,8 +11,8 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.protocol import EngineOutOfMemory, EngineUnavailable, Token
+from nav_vlm_training.data.samples import Pictures, Sample, read_dataset
 from nav_vlm_training.evaluation.answering import BOOK, AnswerBook, Job, Written, answer_all
-from nav_vlm_training.evaluation.samples import Pictures, Sample, read_dataset
 from tests.nav_vlm_training.datasets import VIEW, SeeingEngine, make_dataset
 
 

@@ -13,6 +13,7 @@ from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.language import render_canonical
 from nav_vlm_node.score import Truth
 from nav_vlm_node.view import Camera, Rig
+from nav_vlm_training.data.samples import Sample, read_dataset
 from nav_vlm_training.evaluation.baselines import (
     FIXED,
     best_answer,
@@ -21,7 +22,6 @@ from nav_vlm_training.evaluation.baselines import (
     learn_question_only,
     shuffled,
 )
-from nav_vlm_training.evaluation.samples import Sample, read_dataset
 from tests.nav_vlm_training.datasets import make_dataset
 
 CAMERA, RIG = Camera.from_fov(48, 36, 1.4), Rig()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nav_vlm_node.instruction import Status
+from nav_vlm_training.data.samples import Sample, read_dataset
 from nav_vlm_training.evaluation.judging import (
     column,
     column_names,
@@ -17,7 +18,6 @@ from nav_vlm_training.evaluation.judging import (
     read_answer,
     scores,
 )
-from nav_vlm_training.evaluation.samples import Sample, read_dataset
 from tests.nav_vlm_training.datasets import make_dataset
 
 

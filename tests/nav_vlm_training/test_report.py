@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nav_vlm_node.score import MEASURES
+from nav_vlm_training.data.samples import Sample, read_dataset
 from nav_vlm_training.evaluation.drawing import SAID, SHOWN, TRUE, annotated, confusion_plot, jpeg
 from nav_vlm_training.evaluation.evaluate import Evaluation, EvaluationPlan, evaluate
 from nav_vlm_training.evaluation.judging import confusion, judge_text
 from nav_vlm_training.evaluation.report import markdown, page, share, worst, write_report
-from nav_vlm_training.evaluation.samples import Sample, read_dataset
 from tests.nav_vlm_training.datasets import SeeingEngine, make_dataset
 from tests.tiny_models import make_tiny_blip2
 

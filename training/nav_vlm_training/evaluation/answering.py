@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.protocol import EngineError, EngineOutOfMemory, VisualTokens
-from nav_vlm_training.evaluation.samples import Pictures, Sample
+from nav_vlm_training.data.samples import Pictures, Sample
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from nav_vlm_node.language import landmark_of, parse
 from nav_vlm_node.score import DIRECTION_TOLERANCE, told
-from nav_vlm_training.evaluation.samples import TRAIN, Sample
+from nav_vlm_training.data.samples import TRAIN, Sample
 
 FIXED = "Move 2 metres."  # the one answer where there is nothing to learn from
 MOST_CANDIDATES = 60

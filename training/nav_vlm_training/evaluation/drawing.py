@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from nav_vlm_node.view import Rectifier, View
+from nav_vlm_training.data.samples import Image, read_picture
 from nav_vlm_training.evaluation.judging import Judged, column_names
-from nav_vlm_training.evaluation.samples import Image, read_picture
 
 SHOWN = View(width=400, height=320)  # the model's angles, larger: upright and level whatever the camera
 TRUE, SAID, HAZARD, INK = (40, 200, 90), (235, 60, 50), (255, 190, 40), (20, 20, 20)

@@ -17,10 +17,10 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.score import wilson
 from nav_vlm_node.vlm.card import ADAPTER_CONFIG, ADAPTER_WEIGHTS, model_sha256, read_model_card
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
+from nav_vlm_training.data.samples import Dataset, Pictures, Sample, read_dataset, select
 from nav_vlm_training.evaluation import baselines
 from nav_vlm_training.evaluation.answering import AnswerBook, Job, answer_all
 from nav_vlm_training.evaluation.judging import Judged, confusion, differences, groups, judge_text, scores
-from nav_vlm_training.evaluation.samples import Dataset, Pictures, Sample, read_dataset, select
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine

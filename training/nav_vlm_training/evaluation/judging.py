@@ -12,7 +12,7 @@ from nav_vlm_node import guard
 from nav_vlm_node.instruction import Action, Status
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import Answer, Outcome, Share, judge, summarise
-from nav_vlm_training.evaluation.samples import Sample
+from nav_vlm_training.data.samples import Sample
 
 HELD_OUT_ROOM_SPLITS = ("heldout_room", "heldout_both")
 HELD_OUT = "heldout"

@@ -9,7 +9,7 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Rectifier
-from nav_vlm_training.evaluation.samples import Pictures, read_dataset, read_picture, select
+from nav_vlm_training.data.samples import Pictures, read_dataset, read_picture, select
 from tests.nav_vlm_training.datasets import VIEW, make_dataset
 
 
