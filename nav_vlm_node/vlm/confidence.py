@@ -4,8 +4,8 @@ The confidence of an answer is the smallest probability among the words that say
 left, right, ahead, around. What does not count: a side with an angle under STRAIGHT, for five degrees to the left are
 nearly five to the right; numbers, for 30 degrees is hardly more probable than 35 where both are nearly right; and
 warnings, which are given however doubtful they are. A mean over all tokens would be near 1 whatever the direction,
-since most of a sentence is grammar. How well each tells the wrong side was measured: docs/log.md. Raw softmax values are
-not calibrated: compare them only with thresholds that were measured on the same model.
+since most of a sentence is grammar. docs/log.md has what each tells of the wrong side. Raw softmax values are not
+calibrated: compare them only with thresholds that were measured on the same model.
 """
 
 from __future__ import annotations
