@@ -6,6 +6,7 @@ import ast
 import configparser
 import functools
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,10 @@ LAYERS = {
     "view": 0,
     "paths": 0,
     "results": 0,
+    "command_line": 0,
     "language": 1,
     "score": 1,
+    "score_curves": 1,
     "spoken": 1,
     "frames": 2,
     "sources": 2,
@@ -38,7 +41,10 @@ LAYERS = {
     "cli": 4,
     "ros": 4,
 }
-ROS = {"rclpy", "nav_vlm_msgs", "launch", "launch_ros", "cv_bridge", "ament_index_python"}
+ROS = {
+    "rclpy", "nav_vlm_msgs", "launch", "launch_ros", "cv_bridge", "ament_index_python",
+    "sensor_msgs", "std_msgs", "std_srvs", "diagnostic_msgs", "builtin_interfaces",
+}  # fmt: skip
 HEAVY = {"torch", "transformers", "peft"}  # imported when a model is loaded, not before
 
 
@@ -96,7 +102,19 @@ def test_only_the_ros_package_imports_ros(path: Path) -> None:
 def test_the_node_starts_without_the_model_libraries(path: Path) -> None:
     inside = path.parent.name == "vlm"  # modules in vlm/ are imported when an engine is
     for module, line in imports(path, top_only=True):
-        assert inside or module.split(".")[0] not in HEAVY, f"{relative(path)}:{line}: imports {module} at the top"
+        root = module.split(".")[0]
+        assert inside or root not in HEAVY, f"{relative(path)}:{line}: imports {module} at the top"
+        assert inside or root != "cv2" or path.parent.name == "ros", f"{relative(path)}:{line}: {module} at the top"
+
+
+def test_what_ask_parse_and_the_guide_need_works_without_ros_and_without_torch() -> None:
+    blocked = ", ".join(repr(name) for name in sorted(ROS | {"torch", "transformers"}))
+    code = (
+        f"import sys\nfor name in ({blocked}): sys.modules[name] = None\n"
+        "import nav_vlm_node.guide, nav_vlm_node.cli.ask, nav_vlm_node.score\n"
+        "from nav_vlm_node.ros.parameters import guide_options; guide_options({})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_nothing_of_the_wearers_imports_training_or_simulation_but_the_demo() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nav_vlm_node.command_line import Parser, guarded
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Camera
 from nav_vlm_sim.scene import ROOMS
@@ -22,34 +21,22 @@ if TYPE_CHECKING:
 MAX_SIDE = 1280  # pixels; world.MAX_SIDE, without needing graphics to say so
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise UserError(f"{message}; see: {self.prog} --help")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit status: 2 for an error of the user's, 130 for Ctrl-C."""
-    try:
+
+    def run() -> int:
         parser = _parser()
         args, rest = parser.parse_known_args(argv)
         if rest and args.run is not _camera:
             parser.error(f"unrecognized arguments: {' '.join(rest)}")
         args.rest = rest
         return int(args.run(args))
-    except UserError as error:
-        print(f"nav-vlm-sim: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+
+    return guarded("nav-vlm-sim", run)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="nav-vlm-sim", description="Indoor scenes with ground truth, seen by a worn camera.")
+def _parser() -> Parser:
+    parser = Parser(prog="nav-vlm-sim", description="Indoor scenes with ground truth, seen by a worn camera.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     render = commands.add_parser("render", help="a frame, with its truth")
