@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 
 import pytest
 
+from nav_vlm_node.ros.domains import claim_domain
+
 T = TypeVar("T")
 DOMAINS = range(1, 100)  # not 0, where a developer's ROS may be; above 101 the ports meet those that Linux hands out
-LAST_PARTICIPANT = 110  # of a domain: no test starts so many, so its port can stand for a test's claim
 PATIENCE = 60.0  # seconds until a test that waits gives up; passing tests never come near it
 
 
@@ -35,23 +36,11 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[int]
 
 
 def free_domain() -> tuple[socket.socket, int]:
-    """A free domain, and the socket that keeps other tests from it until it is closed.
-
-    Ports by RTPS 2.2, 9.6.1.1: 7400 + 250 * domain + 10 is where the first participant of a domain is found.
-    """
+    """A free domain, and the socket that keeps other tests from it until it is closed."""
     first = (os.getpid() * 7 + next(_counter)) % len(DOMAINS)
-    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
-        base = 7400 + 250 * domain
-        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            claim.bind(("127.0.0.1", base + 10 + 2 * LAST_PARTICIPANT))
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind(("", base + 10))
-        except OSError:
-            claim.close()
-            continue
-        return claim, domain
-    raise RuntimeError("every ROS domain from 1 to 99 is in use on this machine")
+    claimed = claim_domain((*DOMAINS[first:], *DOMAINS[:first]))
+    assert claimed, "every ROS domain from 1 to 99 is in use on this machine"
+    return claimed
 
 
 _counter = itertools.count()

@@ -38,6 +38,7 @@ from nav_vlm_msgs.msg import Query
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
+from nav_vlm_node.ros.domains import claim_domain
 from nav_vlm_node.ros.futures import on_executor
 from nav_vlm_node.ros.middleware import allow_large_images
 from nav_vlm_node.ros.run import Spinner
@@ -51,7 +52,6 @@ TRAILING = 0.2  # seconds after an answer for its last feedback to arrive
 STOP_PATIENCE = 10.0  # seconds for a process to end in order
 # Ids whose ports lie above those that Linux hands out (32768 to 60999), far from what people choose by hand.
 DOMAINS = range(215, 232)
-LAST_PARTICIPANT = 110  # of a domain: no machine runs so many, so its port can stand for the demo's claim
 
 Value: TypeAlias = "bool | int | float | str"
 
@@ -333,20 +333,8 @@ class System:
 
 
 def free_domain() -> tuple[socket.socket, int]:
-    """A ROS 2 domain that nobody on this machine uses, and what keeps other demos from it until it is closed.
-
-    Ports by RTPS 2.2, 9.6.1.1: 7400 + 250 * domain + 10 is where the first participant of a domain is found.
-    """
+    """A ROS 2 domain that nobody on this machine uses, and what keeps other demos from it until it is closed."""
     first = os.getpid() % len(DOMAINS)
-    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
-        base = 7400 + 250 * domain
-        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            claim.bind(("127.0.0.1", base + 10 + 2 * LAST_PARTICIPANT))
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind(("", base + 10))
-        except OSError:
-            claim.close()
-            continue
-        return claim, domain
+    if claimed := claim_domain((*DOMAINS[first:], *DOMAINS[:first])):
+        return claimed
     raise UserError(f"the ROS 2 domains {DOMAINS[0]} to {DOMAINS[-1]} are all in use; name a free one: --domain ID")
