@@ -286,9 +286,8 @@ def test_a_damaged_record_and_a_full_disk_are_one_line(
 
 
 def test_help_names_the_real_defaults() -> None:
-    from nav_vlm_training.commands.embedded import OPTIONS
+    from nav_vlm_training.commands.embedded import OPTIONS, RATES
     from nav_vlm_training.embedded.make import MakeConfig
 
-    for name, text in OPTIONS.items():
+    for name, text in (OPTIONS | RATES).items():
         assert text.endswith(f"({getattr(MakeConfig(), name)})"), name
-    assert MakeConfig().rate == 0.002
