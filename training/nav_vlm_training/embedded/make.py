@@ -50,8 +50,8 @@ class MakeConfig:
     """How much of everything.
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
-    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate, base_rate, adapter_rate: peaks.
-    passes: forms of every frame in the language stages, the first as it is.
+    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate, base_rate,
+    adapter_rate: peaks. passes: forms of every frame in the language stages, the first as it is.
     """
 
     first_world: int = 0
