@@ -16,9 +16,11 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Status, Step
 
 Kind = Literal["target", "hazard", "unknown", "describe"]
+Origin = Literal["geometry", "degrees", "words"]
 
 DIRECTION_TOLERANCE = math.radians(15)
 OFF_CENTRE = math.radians(15)  # a target nearer to the centre than this cannot be answered on its wrong side
+BEHIND = math.radians(45)  # how far from straight back what a person calls "behind you" may be
 SIDED = math.radians(5)  # a direction nearer to straight ahead (or straight back) than this is to neither side
 HAZARD_BEARING = math.radians(30)
 HAZARD_DISTANCE, HAZARD_SHARE = 0.75, 0.5  # metres; share of the true distance; the larger of the two counts
@@ -28,11 +30,15 @@ _EPS = 1e-6
 
 @dataclass(frozen=True)
 class Truth:
-    """What is so, from geometry.
+    """What is so, from geometry, or from what a person answered.
 
     kind: what was asked for: a way to `target`, what is in the way, a place that does not exist here, the scene.
     bearing, distance: of `target`, NaN where it is not visible. hazards: CAUTION steps, the nearest first.
     steps: what a good guide answers.
+    origin: "geometry"; or a person's answer that states its angles in "degrees", or only has "words" for them. What a
+    person did not state (NaN) is not known: no distance, hazard or missing hazard is held against an answer for it.
+    The bearing of "words" is the one of nav_vlm_node.language (on your left: 90 degrees) and stands for all that those
+    words can mean, see `reach`.
     """
 
     kind: Kind
@@ -42,6 +48,7 @@ class Truth:
     distance: float = NAN
     hazards: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()
+    origin: Origin = "geometry"
 
 
 @dataclass(frozen=True)
@@ -161,11 +168,32 @@ def side(direction: float) -> int:
     return 1 if direction > 0 else -1
 
 
-def _is_hazard(called: Step, hazard: Step) -> bool:
-    """Whether the CAUTION `called` is about `hazard`; what it does not state does not match."""
-    near = abs(wrap(called.bearing - hazard.bearing)) <= HAZARD_BEARING + _EPS
-    reach = max(HAZARD_DISTANCE, HAZARD_SHARE * hazard.distance)
-    return near and abs(called.distance - hazard.distance) <= reach + _EPS
+def reach(bearing: float, origin: Origin = "geometry") -> float:
+    """How far from a true `bearing` a direction is still right [rad]: 15 degrees, for words all that they can mean.
+
+    "Left" (90 degrees) is all from 15 to 165 degrees, "ahead on your left" (45) from 15 to 75; "ahead" is what is not
+    off centre, "behind" a quarter of the circle.
+    """
+    off = abs(bearing)
+    if origin != "words" or math.isnan(off):
+        return DIRECTION_TOLERANCE
+    if off > math.pi - OFF_CENTRE:
+        return BEHIND
+    return max(DIRECTION_TOLERANCE, min(off, math.pi - off) - OFF_CENTRE)
+
+
+def _is_hazard(called: Step, hazard: Step, origin: Origin) -> bool:
+    """Whether the CAUTION `called` is about `hazard`; what it does not state does not match.
+
+    What a person did not state of `hazard` is not known and matches everything.
+    """
+    limit = max(HAZARD_BEARING, reach(hazard.bearing, origin))
+    near = abs(wrap(called.bearing - hazard.bearing)) <= limit + _EPS
+    far = max(HAZARD_DISTANCE, HAZARD_SHARE * hazard.distance)
+    close = abs(called.distance - hazard.distance) <= far + _EPS
+    if origin == "geometry":
+        return near and close
+    return (near or math.isnan(hazard.bearing)) and (close or math.isnan(hazard.distance))
 
 
 def _landmarks(answered: Sequence[Step], expected: Sequence[Step]) -> tuple[int, int, int]:
@@ -173,6 +201,25 @@ def _landmarks(answered: Sequence[Step], expected: Sequence[Step]) -> tuple[int,
     said = Counter(step.landmark for step in answered if step.landmark)
     meant = Counter(step.landmark for step in expected if step.landmark)
     return (said & meant).total(), (said - meant).total(), (meant - said).total()
+
+
+def in_order(said: Sequence[Step], meant: Sequence[Step]) -> tuple[int, int]:
+    """How many of the steps `meant` are among those `said`, and how many of these at most stand in the order meant.
+
+    Steps are told apart by their action; where `meant` has several of one action, by side and landmark too.
+    """
+    often = Counter(step.action for step in meant)
+
+    def key(step: Step) -> tuple[Action, int, str]:
+        return (step.action, side(step.bearing), step.landmark) if often[step.action] > 1 else (step.action, 0, "")
+
+    first, second = [key(step) for step in said], [key(step) for step in meant]
+    longest = [0] * (len(second) + 1)  # of the common subsequences of `said` so far and second[:index]
+    for one in first:
+        before = longest.copy()
+        for index, other in enumerate(second):
+            longest[index + 1] = before[index] + 1 if one == other else max(before[index + 1], longest[index])
+    return (Counter(first) & Counter(second)).total(), longest[-1]
 
 
 def judge(answer: Answer, truth: Truth) -> Outcome:
@@ -190,25 +237,30 @@ def judge(answer: Answer, truth: Truth) -> Outcome:
         hits["visibility_accuracy"] = directed if truth.visible else denied
         if truth.visible:
             error = abs(wrap(direction - truth.bearing))
-            right = error <= DIRECTION_TOLERANCE + _EPS
+            right = error <= reach(truth.bearing, truth.origin) + _EPS
             hits["direction_accuracy"] = right
             hits["coverage"] = directed
             if abs(truth.bearing) >= OFF_CENTRE - _EPS:
                 hits["reversal_rate"] = side(direction) * side(truth.bearing) < 0 and not right
-            if directed:
-                reach = max(DISTANCE_SHARE * truth.distance, DISTANCE_STEP) + _EPS
-                hits["distance_within_25"] = abs(distance - truth.distance) <= reach
+            if directed and (truth.origin == "geometry" or not math.isnan(truth.distance)):
+                limit = max(DISTANCE_SHARE * truth.distance, DISTANCE_STEP) + _EPS
+                hits["distance_within_25"] = abs(distance - truth.distance) <= limit
     elif truth.kind == "unknown":
         anywhere, _ = told(steps) if answer.status is Status.OK else (NAN, NAN)
         hits["unknown_no_direction"] = math.isnan(anywhere)
     if truth.hazards:
-        hits["hazard_recall"] = any(_is_hazard(step, truth.hazards[0]) for step in cautions)
+        hits["hazard_recall"] = any(_is_hazard(step, truth.hazards[0], truth.origin) for step in cautions)
         hits["false_clear_rate"] = not cautions
-    elif truth.kind in ("target", "hazard"):
+    elif truth.kind == "hazard" or (truth.kind == "target" and truth.origin == "geometry"):
         hits["false_alarm_rate"] = bool(cautions)
+    elif truth.origin != "geometry":
+        cautions = []  # whether they are right is not known
+    if len(truth.steps) > 1:
+        common, ordered = in_order(steps, truth.steps)
+        hits["step_order_accuracy"] = 1 < common == ordered
     return Outcome(
         truth, answer, direction, error, hits, len(cautions),
-        sum(any(_is_hazard(step, hazard) for hazard in truth.hazards) for step in cautions),
+        sum(any(_is_hazard(step, hazard, truth.origin) for hazard in truth.hazards) for step in cautions),
         _landmarks(steps, truth.steps),
     )  # fmt: skip
 
@@ -233,8 +285,8 @@ def _landmark_f1(outcomes: Sequence[Outcome]) -> Share:
 # name -> (what it counts, how it is computed). "Visible" is short for: all questions for a target that is visible.
 MEASURES: dict[str, tuple[str, Callable[[Sequence[Outcome]], Share]]] = {
     "direction_accuracy": (
-        "visible: the answer's direction is within 15 degrees of the target; no direction, an unparsed answer, UNSURE"
-        " and NOT_VISIBLE are wrong",
+        "visible: the answer's direction is within 15 degrees of the target (or within what a person's words for it can"
+        " mean); no direction, an unparsed answer, UNSURE and NOT_VISIBLE are wrong",
         _counted("direction_accuracy"),
     ),
     "reversal_rate": (
@@ -267,6 +319,11 @@ MEASURES: dict[str, tuple[str, Callable[[Sequence[Outcome]], Share]]] = {
         "visible and answered with a direction: the distance is within 25 % of the true one (or 0.25 m, half a step of"
         " canonical text); an unstated distance is wrong",
         _counted("distance_within_25"),
+    ),
+    "step_order_accuracy": (
+        "all questions whose good answer has two steps or more: at least two of them are in the answer, and all that"
+        " are stand in the good answer's order",
+        _counted("step_order_accuracy"),
     ),
     "landmark_f1": (
         "landmarks named, against the good guide's answer, F1 over all questions; its interval takes the mean of named"
@@ -330,6 +387,7 @@ def truth_to_json(truth: Truth) -> dict[str, Any]:
             "bearing_rad": _null(truth.bearing),
             "distance_m": _null(truth.distance),
             "hazards": [step_to_json(step) for step in truth.hazards],
+            **({} if truth.origin == "geometry" else {"origin": truth.origin}),
         },
     }
 
@@ -342,6 +400,9 @@ def truth_from_json(line: Mapping[str, Any]) -> Truth:
     kind = data.get("kind")
     if kind not in get_args(Kind):
         raise UserError(f"a truth's kind must be one of {', '.join(get_args(Kind))}, not {kind!r}")
+    origin = data.get("origin", "geometry")
+    if origin not in get_args(Origin):
+        raise UserError(f"a truth's origin must be one of {', '.join(get_args(Origin))}, not {origin!r}")
     return Truth(
         cast("Kind", kind),
         str(data.get("target") or ""),
@@ -350,4 +411,5 @@ def truth_from_json(line: Mapping[str, Any]) -> Truth:
         _number(data.get("distance_m"), "distance_m"),
         tuple(step_from_json(step) for step in data.get("hazards") or ()),
         tuple(step_from_json(step) for step in line.get("steps") or ()),
+        cast("Origin", origin),
     )

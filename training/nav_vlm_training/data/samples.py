@@ -1,4 +1,4 @@
-"""A data set's questions, read and checked: what `nav-vlm-sim dataset` writes, or any JSONL in its form.
+"""A data set's questions, read and checked: what `nav-vlm-sim dataset` and `nav-vlm-train prepare` write.
 
 A data set is a folder with questions.jsonl, the pictures that its lines name, and card.json if there is one. A line is
 {"image", "scene", "split", "room", "texture", "question", "phrasing", "text", "steps", "truth", "camera", "rig"}.
@@ -32,6 +32,7 @@ class Sample:
     """One question about one picture. number: of its line, from 0. image: relative to the data set's folder.
 
     text: the good guide's answer in canonical words. phrasing, texture: "train" or "heldout".
+    earlier: pictures by the same camera from the seconds before, one a second, the oldest first; mostly none.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Sample:
     truth: Truth
     camera: Camera
     rig: Rig
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def read_dataset(path: Path) -> Dataset:
     """A folder, or a JSONL file in one. Raises UserError that names the line or the file that is wrong."""
     lines = path / LINES if path.is_dir() else path
     if not lines.is_file():
-        raise UserError(f"no data set at {path} (no {LINES}); make one with: nav-vlm-sim dataset")
+        raise UserError(
+            f"no data set at {path} (no {LINES}); make one with: nav-vlm-sim dataset, or nav-vlm-train prepare"
+        )
     samples = []
     with lines.open("rb") as file:
         for number, line in enumerate(file):
@@ -158,6 +162,7 @@ def _sample(number: int, line: bytes, path: Path) -> Sample:
             truth=truth_from_json(data),
             camera=Camera(**{**camera, "d": tuple(camera.get("d", ()))}),
             rig=Rig(**data.get("rig", {})),
+            earlier=tuple(_inside(str(image)) for image in data.get("earlier", ())),
         )
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
@@ -181,7 +186,8 @@ def _card(path: Path) -> dict[str, Any]:
 
 
 def _check_pictures(folder: Path, samples: Iterable[Sample]) -> None:
-    missing = [image for image in dict.fromkeys(s.image for s in samples) if not (folder / image).is_file()]
+    images = dict.fromkeys(image for s in samples for image in (s.image, *s.earlier))
+    missing = [image for image in images if not (folder / image).is_file()]
     if missing:
         raise UserError(
             f"{len(missing)} pictures of {folder} are missing, the first is {missing[0]}; make the data again"

@@ -28,6 +28,8 @@ def annotated(folder: Path, one: Judged) -> Image:
     picture = Rectifier(sample.camera, sample.rig, SHOWN)(read_picture(folder / sample.image))
     height = sample.rig.camera_height
     for hazard in outcome.truth.hazards:
+        if math.isnan(hazard.bearing):  # a person warned of it and did not say where
+            continue
         _cross(picture, _floor(hazard.bearing, hazard.distance, height), hazard.landmark)
     if outcome.truth.visible:
         _way(picture, outcome.truth.bearing, TRUE, f"true {_degrees(outcome.truth.bearing)}", 0)
