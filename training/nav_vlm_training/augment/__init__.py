@@ -1,0 +1,1 @@
+"""More data from the same data: mirrored scenes, other light, other words."""

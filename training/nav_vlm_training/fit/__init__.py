@@ -1,0 +1,1 @@
+"""Training: batches, features, the step, the loop, checkpoints, and what a run leaves behind."""

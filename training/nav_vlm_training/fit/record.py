@@ -1,0 +1,125 @@
+"""What a run leaves in words: one JSONL, from its settings to its last evaluation, and TensorBoard where it is there.
+
+The first line holds settings, versions and hashes; then a line per so many updates, per evaluation, per stage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm.card import finite
+
+RECORD = "run.jsonl"
+COMPARED = ("config", "model_sha256", "data_sha256", "prompt", "learnt", "validated")
+
+
+class RunRecord:
+    """The record of the run in a folder. writes: False for all processes but the first."""
+
+    def __init__(self, run: Path, *, writes: bool = True) -> None:
+        self.path = run / RECORD
+        self._writes = writes
+        self._began = time.monotonic()
+        self._before = 0.0  # seconds of training before this process
+        self._board: Any = None
+
+    def start(self, head: Mapping[str, Any]) -> None:
+        """Begin, or go on. Raises UserError where the folder holds a run of other settings, or cannot be written."""
+        lines = self.lines()
+        if lines:
+            compare(self.path, lines[0], head)
+            self._before = max((float(line.get("seconds", 0.0)) for line in lines), default=0.0)
+        elif self._writes:
+            self._append({"event": "start", **head})
+
+    def go_on(self, step: int, evaluated: int) -> None:
+        """Forget what came after update `step` and after the evaluation at `evaluated`, for it is done again."""
+        if not self._writes:
+            return
+        kept = [
+            line for line in self.lines()
+            if int(line.get("step", -1)) <= (evaluated if line["event"] in ("evaluation", "end") else step)
+        ]  # fmt: skip
+        draft = self.path.with_name(f".{self.path.name}.draft")
+        try:
+            draft.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            os.replace(draft, self.path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise _cannot_write(self.path, error) from None
+        self.add("resumed", step)
+
+    def board(self, folder: Path, step: int) -> bool:
+        """Write numbers for TensorBoard too, from `step` on; False where its package is missing."""
+        if not self._writes:
+            return True
+        try:
+            from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined,unused-ignore]
+        except ImportError:
+            return False
+        self._board = SummaryWriter(str(folder), purge_step=step or None)
+        return True
+
+    def add(self, event: str, step: int, **values: Any) -> None:
+        """One line; every number of it also for TensorBoard. Raises UserError for a full disk."""
+        if not self._writes:
+            return
+        seconds = round(self._before + time.monotonic() - self._began, 2)
+        self._append({"event": event, "step": step, "seconds": seconds, **finite(values)})
+        if self._board is not None:
+            for name, value in values.items():
+                number = value.get("value") if isinstance(value, dict) else value
+                if isinstance(number, (int, float)):
+                    self._board.add_scalar(f"{event}/{name}", number, step)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What is there so far; a last line that a killed run left half-written is dropped. Raises UserError."""
+        if not self.path.is_file():
+            return []
+        found = []
+        for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True)):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                found.append(dict(json.loads(line)))
+            except (ValueError, TypeError):
+                raise UserError(f"{self.path} line {number + 1} is damaged; give another --run") from None
+        return found
+
+    def close(self) -> None:
+        """At the end."""
+        if self._board is not None:
+            self._board.close()
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise _cannot_write(self.path, error) from None
+
+
+def compare(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Raises UserError that names what differs where `found` is the head of another run."""
+    names = []
+    for name in COMPARED:
+        one, other = found.get(name), wanted.get(name)
+        if isinstance(one, dict) and isinstance(other, dict):
+            names += [key for key in {**one, **other} if one.get(key) != other.get(key)]
+        elif one != other:
+            names.append(name)
+    if names:
+        raise UserError(
+            f"{path} is of a run with other settings ({', '.join(names)} differ); give another --run, or delete it"
+        )
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {path}: {error.strerror or error}; put that right and give the same command again")
