@@ -41,7 +41,7 @@ _BANNED = re.compile(
 class Limits:
     """min_confidence: 0..1, of nav_vlm_node.vlm.confidence; below it no direction is given. farthest: metres."""
 
-    min_confidence: float = 0.7
+    min_confidence: float = 0.8
     farthest: float = FARTHEST
 
 
