@@ -12,6 +12,7 @@ import json
 import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ def photometric(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return pixels.add_(noise)
 
 
-def make_batch(
-    frames: Frames, rows: npt.NDArray[np.intp], rng: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]:
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, torch.Tensor]]
+
+
+def make_batch(frames: Frames, rows: npt.NDArray[np.intp], rng: np.random.Generator) -> Batch:
     """Pictures, cells, depth and truth of some rows; the whole batch is mirrored or not, each row shifted or not."""
     rgb, cells, depth, truth = frames.rgb(rows), frames.cells(rows), frames.depth(rows), frames.targets[rows]
     if rng.random() < 0.5:
@@ -290,11 +292,18 @@ def pretrain(
     figures: dict[str, float] = {}
     began = time.monotonic() - run.seconds
     until = time.monotonic() + seconds
+    ahead = ThreadPoolExecutor(1)  # the next batch is read and changed while this one is learned from
+
+    def drawn(step: int) -> tuple[torch.Generator, Batch]:
+        rng = np.random.default_rng([config.seed, step])
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        return generator, make_batch(frames, rng.integers(0, len(frames), config.batch), rng)
+
     try:
+        coming = ahead.submit(drawn, run.step)
         while run.step < total and time.monotonic() < until:
-            rng = np.random.default_rng([config.seed, run.step])
-            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            rgb, cells, depth, truth = make_batch(frames, rng.integers(0, len(frames), config.batch), rng)
+            generator, (rgb, cells, depth, truth) = coming.result()
+            coming = ahead.submit(drawn, run.step + 1)
             pixels = photometric(to_pixels(rgb.to(run.device)), generator)
             losses = run.train_step(
                 pixels,
@@ -319,5 +328,6 @@ def pretrain(
         bar.write(f"interrupted after {run.seen} frames; the same command goes on from here")
         raise
     finally:
+        ahead.shutdown()
         bar.close()
     return figures
