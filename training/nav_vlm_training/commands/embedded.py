@@ -25,6 +25,12 @@ OPTIONS = {
     "seed": "of everything that is drawn (0)",
 }
 
+RATES = {
+    "rate": "perception's learning rate at its peak (0.002)",
+    "base_rate": "the base's (0.0006)",
+    "adapter_rate": "the adapter's (0.0008)",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -35,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all", help="only this one (all that are missing)")
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
     parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
-    parser.add_argument("--rate", type=float, metavar="X", help="perception's learning rate at its peak (0.002)")
+    for name, text in RATES.items():
+        parser.add_argument("--" + name.replace("_", "-"), type=float, metavar="X", help=text)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N (cpu)")
     for name, text in OPTIONS.items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, metavar="N", help=text)
@@ -46,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from nav_vlm_training.embedded.run import make
 
     given = {
-        name: getattr(args, name) for name in (*OPTIONS, "rate", "start", "device") if getattr(args, name) is not None
+        name: getattr(args, name) for name in (*OPTIONS, *RATES, "start", "device") if getattr(args, name) is not None
     }
     command = results.command_line("nav-vlm-train", args.argv)
     make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)

@@ -50,7 +50,7 @@ class MakeConfig:
     """How much of everything.
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
-    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate: perception's peak.
+    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate, base_rate, adapter_rate: peaks.
     passes: forms of every frame in the language stages, the first as it is.
     """
 
@@ -63,7 +63,9 @@ class MakeConfig:
     language_worlds: int = 208
     passes: int = 2
     base_steps: int = 2200
+    base_rate: float = 6e-4
     adapter_steps: int = 900
+    adapter_rate: float = 8e-4
     rank: int = 16
     alpha: int = 32
     seed: int = 0
@@ -156,7 +158,7 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.vision_model.requires_grad_(False)
     language.make_queries_distinct(model, features)
     model.train()
-    plan = language.LanguageConfig(steps=config.base_steps, rate=6e-4, seed=config.seed)
+    plan = language.LanguageConfig(steps=config.base_steps, rate=config.base_rate, seed=config.seed)
     begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run)}")
     language.train_language(model, tokenizer, features, language.describing, plan, begun, heads)
     model.eval()
@@ -198,7 +200,7 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     features, held_out = _features(config, run, model)
     before = language.check(model, tokenizer, held_out)
     tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
-    plan = language.LanguageConfig(steps=config.adapter_steps, rate=8e-4, seed=config.seed + 1)
+    plan = language.LanguageConfig(steps=config.adapter_steps, rate=config.adapter_rate, seed=config.seed + 1)
     begun = language.Checkpoint(run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)}")
     language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun)
     model.eval()

@@ -26,8 +26,8 @@ Stage = Callable[[MakeConfig, Path], Mapping[str, Any] | None]
 STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
     "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds")),
     "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples", "rate", "language_worlds")),
-    "base": (make_base, "base/model.safetensors", ("language_worlds", "passes", "base_steps")),
-    "adapter": (make_adapter, "base/adapters/guide", ("language_worlds", "passes", "adapter_steps", "rank", "alpha")),
+    "base": (make_base, "base/model.safetensors", ("language_worlds", "passes", "base_steps", "base_rate")),
+    "adapter": (make_adapter, "base/adapters/guide", ("language_worlds", "passes", "adapter_steps", "adapter_rate", "rank", "alpha")),
 }
 FIXED = ("seed",)  # cannot change within a run
 MAY_BE_ZERO = ("seed", "first_world")
@@ -79,8 +79,8 @@ def settings(record: Mapping[str, Any], given: Mapping[str, Any]) -> MakeConfig:
     for name, value in given.items():
         if name in FIXED and kept.get(name, value) != value:
             raise UserError(f"--{name} {value}: this run has {name} {kept[name]}; give another --run")
-        if name == "rate" and not 0 < value < 1:
-            raise UserError(f"--rate {value}: give a number between 0 and 1")
+        if isinstance(value, float) and not 0 < value < 1:
+            raise UserError(f"--{name.replace('_', '-')} {value}: give a number between 0 and 1")
         if isinstance(value, int) and value < (0 if name in MAY_BE_ZERO else 1):
             raise UserError(f"--{name.replace('_', '-')} {value}: give a number from {int(name not in MAY_BE_ZERO)} up")
     config = replace(MakeConfig(), **{**kept, **given})
