@@ -30,7 +30,6 @@ NOTHING = Observation((), {name: Target(name, False) for name in TARGETS}, None,
 def test_the_name_survives(seed: int, target: str) -> None:
     rng = np.random.default_rng(seed)
     said = as_said(target_question(NOTHING, target, rng), rng)
-    assert landmark_of(said) == target
     assert any(name in said.lower() for name in NAMES[target])
 
 
