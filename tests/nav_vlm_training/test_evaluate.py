@@ -13,7 +13,9 @@ from nav_vlm_training import cli
 from nav_vlm_training.evaluation import evaluate as module
 from nav_vlm_training.evaluation.answering import BOOK, answer_all
 from nav_vlm_training.evaluation.evaluate import BASELINES, EvaluationPlan, evaluate
+from nav_vlm_training.evaluation.report import TEXT_MEASURES
 from tests.nav_vlm_training.datasets import SeeingEngine, make_dataset
+from tests.nav_vlm_training.metrics.encoders import make_tiny_bert
 from tests.tiny_models import make_tiny_blip2
 
 
@@ -179,3 +181,36 @@ def test_a_report_without_matplotlib_is_one_line_before_any_work(
     assert cli.main(["evaluate", "--data", "nowhere", "--out", str(tmp_path / "out")]) == 2
     assert "pip install matplotlib" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_texts_are_compared_where_asked(
+    data: Path, model: Path, seeing: list[SeeingEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """One who says what the good guide says has the highest figures; each baseline is measured in the same way."""
+    encoder = make_tiny_bert(tmp_path / "encoder")
+    plan = ["evaluate", "--data", str(data), "--model", str(model), "--limit", "60"]
+    assert cli.main([*plan, "--json"]) == 0
+    assert not set(TEXT_MEASURES) & set(json.loads(capsys.readouterr().out))
+    monkeypatch.setattr("nav_vlm_training.metrics.bertscore.usual_layer", lambda directory: 2)
+    assert cli.main([*plan, "--encoder", str(encoder), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    for name in TEXT_MEASURES:
+        assert set(figures[name]) >= {"value", "low", "high", "n"}
+        for baseline in ("constant", "question_only", "shuffled"):
+            assert figures[name]["value"] > figures["baselines"][baseline][name]["value"], (name, baseline)
+    assert figures["bertscore_f1"]["value"] == pytest.approx(1.0, abs=1e-5)
+    assert figures["enhanced_bertscore_strict"]["value"] == pytest.approx(1.0, abs=1e-5)
+    assert figures["text"]["bleu"] == pytest.approx(100.0)
+    assert figures["text"]["about"]["encoder"]
+
+
+def test_a_folder_without_an_encoder_is_one_line_before_anything_is_answered(
+    data: Path, model: Path, seeing: list[SeeingEngine], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", "--data", str(data), "--model", str(model), "--encoder", str(tmp_path)]
+    assert cli.main(words) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("nav-vlm-train: error: ")
+    assert printed.count("\n") == 1
+    assert not seeing

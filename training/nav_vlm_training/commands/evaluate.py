@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="keep answers and reports there; the same command goes on with them"
     )
     parser.add_argument("--results", type=Path, metavar="F.json", help="write the figures there too (docs/results)")
+    parser.add_argument(
+        "--text", action="store_true", help="compare the texts too: BERTScore, enhanced in two forms, BLEU, chrF"
+    )
+    parser.add_argument("--encoder", type=Path, metavar="D", help="text encoder for --text (the small one)")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="questions at a time (64)")
     parser.add_argument("--max-new-tokens", type=int, default=96, metavar="N", help="longest answer (96)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (auto)")
@@ -55,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
     plan = EvaluationPlan(
         data=args.data, model=args.model, adapter=args.adapter, splits=_words(args.split), limit=args.limit,
         seed=args.seed, baselines=_baselines(args.baselines), out=args.out, batch=args.batch,
+        text=args.text or args.encoder is not None, encoder=args.encoder,
         max_new_tokens=args.max_new_tokens, device=args.device, dtype=args.dtype,
     )  # fmt: skip
     evaluation = evaluate(plan)

@@ -24,6 +24,7 @@ from nav_vlm_training.evaluation.judging import Judged, confusion, differences, 
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine
+    from nav_vlm_training.evaluation.texts import Texts
 
 MODEL, BASE, SHUFFLED, CONSTANT, QUESTION_ONLY = "model", "base", "shuffled", "constant", "question_only"
 BASELINES = (BASE, CONSTANT, QUESTION_ONLY, SHUFFLED)
@@ -34,6 +35,7 @@ class EvaluationPlan:
     """What to evaluate. model: None for the embedded one. adapter: "default", "", a name, a directory.
 
     splits: () for all but train and val. limit: questions, 0 for all. out: where answers and reports are kept.
+    text: whether the texts are compared too, by the encoder in that directory, None for the small one.
     """
 
     data: Path
@@ -44,6 +46,8 @@ class EvaluationPlan:
     seed: int = 0
     baselines: tuple[str, ...] = BASELINES
     out: Path | None = None
+    text: bool = False
+    encoder: Path | None = None
     batch: int = 64
     max_new_tokens: int = 96
     device: str = "auto"
@@ -70,6 +74,7 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
         raise UserError(f"no questions to evaluate in {plan.data}")
     from nav_vlm_node.vlm.load import load_engine
 
+    texts = _texts(plan)
     directory = plan.model or paths.embedded_model()
     engine = load_engine(directory, plan.adapter, plan.device, plan.dtype)
     began = time.monotonic()
@@ -104,7 +109,15 @@ def evaluate(plan: EvaluationPlan) -> Evaluation:
         "answers_per_s": round(asked / seconds, 2),
         "batch": plan.batch,
     }
-    return Evaluation(_figures(plan, data, samples, judged, about), judged[MODEL], data.folder)
+    return Evaluation(_figures(plan, data, samples, judged, about, texts), judged[MODEL], data.folder)
+
+
+def _texts(plan: EvaluationPlan) -> Texts | None:
+    if not plan.text:
+        return None
+    from nav_vlm_training.evaluation.texts import Texts
+
+    return Texts(plan.encoder)
 
 
 def adapter_sha256(model: Path, asked: str, name: str) -> str:
@@ -159,19 +172,25 @@ def _figures(
     samples: Sequence[Sample],
     judged: dict[str, list[Judged]],
     about: dict[str, Any],
+    texts: Texts | None,
 ) -> dict[str, Any]:
     model = judged[MODEL]
-    beside = {system: scores(part) for system, part in judged.items() if system != MODEL}
-    if BASE in plan.baselines and BASE not in beside:
-        beside[BASE] = scores(model)  # no adapter: the model is its own base
+    answered = {system: part for system, part in judged.items() if system != MODEL}
+    if BASE in plan.baselines and BASE not in answered:
+        answered[BASE] = model  # no adapter: the model is its own base
     for name, learn in (
         (CONSTANT, baselines.learn_constant), (QUESTION_ONLY, baselines.learn_question_only),
     ):  # fmt: skip
         if name in plan.baselines:
-            texts = baselines.cross_fitted(learn, samples, data.samples)
-            beside[name] = scores([judge_text(s, text) for s, text in zip(samples, texts, strict=True)])
+            guessed = baselines.cross_fitted(learn, samples, data.samples)
+            answered[name] = [judge_text(s, text) for s, text in zip(samples, guessed, strict=True)]
+
+    def measured(part: Sequence[Judged]) -> dict[str, Any]:
+        return {**scores(part), **(texts.figures(part) if texts else {})}
+
+    beside = {system: measured(part) for system, part in answered.items()}
     return {
-        **scores(model),
+        **measured(model),
         "unsure": wilson(sum(bool(one.why) for one in model), len(model)).to_json(),
         **about,
         "data": {

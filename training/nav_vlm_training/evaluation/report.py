@@ -58,7 +58,8 @@ def system_rows(figures: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]
     heads = ["measure", "n", "with adapter" if figures["adapter"] else "model", *(SYSTEMS[name] for name in beside)]
     rows = [
         [name, str(figures[name]["n"]), share(figures[name]), *(share(beside[system].get(name)) for system in beside)]
-        for name in MEASURES
+        for name in (*MEASURES, *TEXT_MEASURES)
+        if name in figures
     ]
     return heads, rows
 
@@ -83,6 +84,7 @@ def group_rows(figures: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
+TEXT_MEASURES = ("bertscore_f1", "enhanced_bertscore_paper", "enhanced_bertscore_strict")  # where they were asked for
 GROUP_MEASURES = ("direction_accuracy", "reversal_rate", "visibility_accuracy", "hazard_recall", "distance_within_25")
 DIFFERENCE_HEADS = ["new", "familiar", "held out", "difference in points"]
 
