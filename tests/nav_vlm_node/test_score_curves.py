@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.score import Answer, Outcome, Truth, judge
-from nav_vlm_node.score_curves import count_words, risk_coverage, words_per_answer
+from nav_vlm_node.score_curves import Risk, count_words, risk_coverage, words_per_answer
 
 D = math.radians
 DOOR = Truth("target", "door", True, D(30), 4.0)
@@ -60,6 +60,7 @@ def test_nothing_answered() -> None:
         assert found["coverage"] == found["risk"] == []
 
 
+RISKS: tuple[Risk, ...] = ("wrong_direction", "reversal", "direction_error")
 answers = st.lists(
     st.tuples(st.sampled_from([RIGHT, OFF, REVERSED, SILENT, NOT_COUNTED]), st.sampled_from([0.1, 0.4, 0.8, 0.9])),
     min_size=1,
@@ -71,9 +72,9 @@ answers = st.lists(
 @given(answers)
 def test_the_order_of_the_questions_does_not_matter(given_: list[tuple[Outcome, float]]) -> None:
     shuffled = sorted(given_, key=lambda one: (one[1], one[0].badness))
-    for measure in ("wrong_direction", "reversal", "direction_error"):
-        first = risk_coverage([o for o, _ in given_], [c for _, c in given_], measure)  # type: ignore[arg-type]
-        second = risk_coverage([o for o, _ in shuffled], [c for _, c in shuffled], measure)  # type: ignore[arg-type]
+    for measure in RISKS:
+        first = risk_coverage([o for o, _ in given_], [c for _, c in given_], measure)
+        second = risk_coverage([o for o, _ in shuffled], [c for _, c in shuffled], measure)
         np.testing.assert_allclose(first.risk, second.risk, atol=1e-12)
         np.testing.assert_array_equal(first.coverage, second.coverage)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Status, Step
 from nav_vlm_node.language import parse
-from nav_vlm_node.score import Answer, Outcome, Truth, judge, reach, summarise, truth_from_json, truth_to_json
+from nav_vlm_node.score import Answer, Origin, Outcome, Truth, judge, reach, summarise, truth_from_json, truth_to_json
 
 D = math.radians
 TABLE = Step(Action.CAUTION, NAN, NAN, "table")
@@ -24,8 +24,8 @@ def outcome(text: str, truth: Truth) -> Outcome:
     return judge(Answer(steps, Status.NOT_VISIBLE if unseen else Status.OK), truth)
 
 
-def told_by(degrees: float, origin: str = "words", hazards: tuple[Step, ...] = ()) -> Truth:
-    return Truth("target", "", True, D(degrees), NAN, hazards, origin=origin)  # type: ignore[arg-type]
+def told_by(degrees: float, origin: Origin = "words", hazards: tuple[Step, ...] = ()) -> Truth:
+    return Truth("target", "", True, D(degrees), NAN, hazards, origin=origin)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_words_for_a_direction_are_as_wide_as_they_mean(degrees: float, text: st
 
 @settings(deadline=None)
 @given(st.floats(-180, 180), st.floats(-180, 180), st.sampled_from(["geometry", "degrees", "words"]))
-def test_the_other_side_is_never_right_and_words_are_never_narrower(a: float, b: float, origin: str) -> None:
+def test_the_other_side_is_never_right_and_words_are_never_narrower(a: float, b: float, origin: Origin) -> None:
     right = outcome(f"Turn {'left' if b > 0 else 'right'} {abs(round(b))} degrees.", told_by(a, origin)).hits
     if right.get("reversal_rate"):
         assert not right["direction_accuracy"]

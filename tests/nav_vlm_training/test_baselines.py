@@ -16,6 +16,7 @@ from nav_vlm_node.view import Camera, Rig
 from nav_vlm_training.data.samples import Sample, read_dataset
 from nav_vlm_training.evaluation.baselines import (
     FIXED,
+    Learn,
     best_answer,
     cross_fitted,
     learn_constant,
@@ -110,8 +111,8 @@ def test_one_question_only_answer_per_thing_in_a_real_data_set(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("learn", [learn_constant, learn_question_only])
-def test_judged_train_questions_are_no_reference(learn: object) -> None:
+def test_judged_train_questions_are_no_reference(learn: Learn) -> None:
     """When the train split itself is evaluated, it is cross-fitted too."""
     judged = [replace(sample(i, i, "?", None, split="train"), text=f"scene {i}") for i in range(6)]
-    texts = cross_fitted(learn, judged, judged)  # type: ignore[arg-type]
+    texts = cross_fitted(learn, judged, judged)
     assert all(text != one.text for one, text in zip(judged, texts, strict=True))

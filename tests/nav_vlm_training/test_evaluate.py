@@ -183,6 +183,21 @@ def test_a_report_without_matplotlib_is_one_line_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_margins_and_what_a_limit_would_do(data: Path, model: Path, seeing: list[SeeingEngine]) -> None:
+    """One who sees is ahead of all who do not, level with a base that sees as well, and never at risk."""
+    figures = evaluate(EvaluationPlan(data=data, model=model, quiet=True)).figures
+    accuracy = figures["direction_accuracy"]["value"]
+    for name, found in figures["margins"].items():
+        beside = figures["baselines"][name]["direction_accuracy"]["value"]
+        assert found["value"] == pytest.approx(accuracy - beside)
+        assert (found["low"] > 0) == (name != "base"), name
+    curve = figures["risk_coverage"]["wrong_direction"]
+    assert curve["n"] == figures["direction_accuracy"]["n"]
+    assert (curve["reach"], curve["area"], curve["risk"][-1]) == (1.0, 0.0, 0.0)
+    assert figures["words_per_answer"]["n"] == figures["n"]
+    assert 3 < figures["words_per_answer"]["p50"] <= figures["words_per_answer"]["longest"] < 60
+
+
 def test_texts_are_compared_where_asked(
     data: Path, model: Path, seeing: list[SeeingEngine], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from nav_vlm_node.score import MEASURES
@@ -104,7 +105,7 @@ def test_shares_read_well() -> None:
     assert share({"value": None, "low": None, "high": None, "n": 0}) == share(None) == "–"
 
 
-def pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:  # type: ignore[type-arg]
+def pixels(picture: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> npt.NDArray[np.intp]:
     """Columns of the pixels of an arrow of that colour, at the height of its tip, below the words."""
     near = np.abs(picture.astype(int) - colour).max(axis=2) < 30
     near[:50] = False

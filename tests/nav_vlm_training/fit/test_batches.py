@@ -80,7 +80,10 @@ def test_processes_and_parts_share_a_batch_out(examples: list[Example], count: i
     shared = [parts(batch, micro, rank, world) for rank in range(world)]
     assert all(len(part) <= micro for own in shared for part in own)
     together = [example for own in shared for part in own for example in part]
-    key = lambda example: (example.sample.number, example.said)  # noqa: E731
+
+    def key(example: Example) -> tuple[int, str]:
+        return example.sample.number, example.said
+
     assert sorted(together, key=key) == sorted(batch, key=key)
 
 

@@ -15,12 +15,22 @@ from tqdm import tqdm
 from nav_vlm_node import paths
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.score import wilson
+from nav_vlm_node.score_curves import words_per_answer
 from nav_vlm_node.vlm.card import ADAPTER_CONFIG, ADAPTER_WEIGHTS, model_sha256, read_model_card
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
 from nav_vlm_training.data.samples import Dataset, Pictures, Sample, read_dataset, select
 from nav_vlm_training.evaluation import baselines
 from nav_vlm_training.evaluation.answering import AnswerBook, Job, answer_all
-from nav_vlm_training.evaluation.judging import Judged, confusion, differences, groups, judge_text, scores
+from nav_vlm_training.evaluation.judging import (
+    Judged,
+    confusion,
+    differences,
+    doubts,
+    groups,
+    judge_text,
+    margin,
+    scores,
+)
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine
@@ -205,6 +215,9 @@ def _figures(
             "visible_off_centre": scores(model)["reversal_rate"]["n"],
         },
         "baselines": {name: beside[name] for name in BASELINES if name in beside},
+        "margins": {name: margin(model, answered[name]) for name in BASELINES if name in answered},
+        "risk_coverage": doubts(model),
+        "words_per_answer": words_per_answer(one.text for one in model).to_json(),
         "groups": groups(model),
         "differences": differences(model),
         "directions": confusion(model),

@@ -12,7 +12,9 @@ from nav_vlm_node import guard
 from nav_vlm_node.instruction import Action, Status
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import Answer, Outcome, Share, judge, summarise
+from nav_vlm_node.score_curves import Risk, risk_coverage
 from nav_vlm_training.data.samples import Sample
+from nav_vlm_training.metrics.bootstrap import paired_difference
 
 HELD_OUT_ROOM_SPLITS = ("heldout_room", "heldout_both")
 HELD_OUT = "heldout"
@@ -74,6 +76,23 @@ def groups(judged: Sequence[Judged]) -> dict[str, dict[str, Any]]:
         }
         for name, of in by.items()
     }
+
+
+def doubts(judged: Sequence[Judged]) -> dict[str, Any]:
+    """What a confidence limit would cost and save: a risk-coverage curve for wrong directions and one for reversals.
+
+    The answers are judged anew without the guard's limit, at which the curves would end.
+    """
+    outcomes = [judge_text(one.sample, one.text).outcome for one in judged]
+    confidences = [one.confidence for one in judged]
+    risks: tuple[Risk, ...] = ("wrong_direction", "reversal")
+    return {risk: risk_coverage(outcomes, confidences, risk).to_json() for risk in risks}
+
+
+def margin(first: Sequence[Judged], second: Sequence[Judged]) -> dict[str, Any]:
+    """Direction accuracy of the first system minus that of the second, on the same questions, scenes drawn together."""
+    ours, theirs = ([float(one.outcome.hits.get(COMPARED, math.nan)) for one in part] for part in (first, second))
+    return paired_difference(ours, theirs, [one.sample.scene for one in first]).to_json()
 
 
 def differences(judged: Sequence[Judged]) -> dict[str, Any]:
