@@ -10,9 +10,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal
 
-from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Status, Step
 
 Kind = Literal["target", "hazard", "unknown", "describe"]
@@ -96,7 +95,7 @@ class Share:
 
     def to_json(self) -> dict[str, float | int | None]:
         """JSON knows no NaN: null stands for it."""
-        return {"value": _null(self.value), "low": _null(self.low), "high": _null(self.high), "n": self.n}
+        return {"value": null(self.value), "low": null(self.low), "high": null(self.high), "n": self.n}
 
 
 @dataclass(frozen=True)
@@ -339,77 +338,6 @@ def summarise(outcomes: Iterable[Outcome]) -> Scores:
     return Scores(len(collected), {name: compute(collected) for name, (_, compute) in MEASURES.items()})
 
 
-def _null(number: float) -> float | None:
+def null(number: float) -> float | None:
+    """JSON knows no NaN: null stands for it."""
     return None if math.isnan(number) else number
-
-
-def _number(value: object, name: str) -> float:
-    if value is None:
-        return NAN
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise UserError(f"{name} must be a number or null, not {value!r}")
-    return NAN if math.isnan(value) else float(value)
-
-
-def step_to_json(step: Step) -> dict[str, Any]:
-    """The object that JSONL and --json outputs hold for a step; null for what was not stated."""
-    return {
-        "action": step.action.name,
-        "bearing_rad": _null(step.bearing),
-        "distance_m": _null(step.distance),
-        "landmark": step.landmark,
-    }
-
-
-def step_from_json(data: Mapping[str, Any]) -> Step:
-    """The step that `step_to_json` wrote. UserError names what is wrong with it."""
-    try:
-        action = Action[str(data["action"]).upper()]
-    except KeyError:
-        known = ", ".join(action.name for action in Action)
-        raise UserError(f"a step's action must be one of {known}, not {data.get('action')!r}") from None
-    return Step(
-        action,
-        _number(data.get("bearing_rad"), "bearing_rad"),
-        _number(data.get("distance_m"), "distance_m"),
-        str(data.get("landmark") or ""),
-    )
-
-
-def truth_to_json(truth: Truth) -> dict[str, Any]:
-    """The part of a data-set line that holds the truth: {"steps": [...], "truth": {...}}."""
-    return {
-        "steps": [step_to_json(step) for step in truth.steps],
-        "truth": {
-            "kind": truth.kind,
-            "target": truth.target,
-            "visible": truth.visible,
-            "bearing_rad": _null(truth.bearing),
-            "distance_m": _null(truth.distance),
-            "hazards": [step_to_json(step) for step in truth.hazards],
-            **({} if truth.origin == "geometry" else {"origin": truth.origin}),
-        },
-    }
-
-
-def truth_from_json(line: Mapping[str, Any]) -> Truth:
-    """The truth of a data-set line, {"steps": [...], "truth": {...}, ...}. UserError names what is wrong with it."""
-    data = line.get("truth")
-    if not isinstance(data, Mapping):
-        raise UserError('a data-set line must have an object "truth"; make the data with nav-vlm-sim dataset')
-    kind = data.get("kind")
-    if kind not in get_args(Kind):
-        raise UserError(f"a truth's kind must be one of {', '.join(get_args(Kind))}, not {kind!r}")
-    origin = data.get("origin", "geometry")
-    if origin not in get_args(Origin):
-        raise UserError(f"a truth's origin must be one of {', '.join(get_args(Origin))}, not {origin!r}")
-    return Truth(
-        cast("Kind", kind),
-        str(data.get("target") or ""),
-        bool(data.get("visible")),
-        _number(data.get("bearing_rad"), "bearing_rad"),
-        _number(data.get("distance_m"), "distance_m"),
-        tuple(step_from_json(step) for step in data.get("hazards") or ()),
-        tuple(step_from_json(step) for step in line.get("steps") or ()),
-        cast("Origin", origin),
-    )

@@ -10,7 +10,7 @@ import sys
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Step
 from nav_vlm_node.language import STEP_LENGTH, Parsed, parse, render_canonical
-from nav_vlm_node.score import step_to_json
+from nav_vlm_node.score_json import step_to_json
 
 HELP = "a sentence to steps, and what of it was not understood"
 

@@ -17,14 +17,11 @@ from nav_vlm_node.score import (
     Answer,
     Truth,
     judge,
-    step_from_json,
-    step_to_json,
     summarise,
     told,
-    truth_from_json,
-    truth_to_json,
     wilson,
 )
+from nav_vlm_node.score_json import step_from_json, step_to_json, truth_from_json, truth_to_json
 
 D = math.radians
 CHAIR = Step(Action.CAUTION, D(10), 2.0, "chair")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Status, Step
 from nav_vlm_node.language import parse
-from nav_vlm_node.score import Answer, Origin, Outcome, Truth, judge, reach, summarise, truth_from_json, truth_to_json
+from nav_vlm_node.score import Answer, Origin, Outcome, Truth, judge, reach, summarise
+from nav_vlm_node.score_json import truth_from_json, truth_to_json
 
 D = math.radians
 TABLE = Step(Action.CAUTION, NAN, NAN, "table")

@@ -18,7 +18,8 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.language import parse, quantise
-from nav_vlm_node.score import Answer, Truth, judge, truth_from_json
+from nav_vlm_node.score import Answer, Truth, judge
+from nav_vlm_node.score_json import truth_from_json
 from nav_vlm_node.view import Camera, Rectifier, Rig
 from nav_vlm_sim import card, dataset, textures
 from nav_vlm_sim.dataset import VIEW, make, read_lines

@@ -16,7 +16,8 @@ from PIL import Image
 
 from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.language import quantise, render_canonical
-from nav_vlm_node.score import Truth, truth_to_json
+from nav_vlm_node.score import Truth
+from nav_vlm_node.score_json import truth_to_json
 from nav_vlm_node.view import Camera, View
 from nav_vlm_node.vlm.protocol import EngineInfo, Token
 from nav_vlm_training.data.samples import Pictures, Sample, read_dataset

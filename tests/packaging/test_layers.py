@@ -31,6 +31,7 @@ LAYERS = {
     "language": 1,
     "score": 1,
     "score_curves": 1,
+    "score_json": 1,
     "spoken": 1,
     "frames": 2,
     "sources": 2,

@@ -10,7 +10,7 @@ from typing import Any
 
 from nav_vlm_node import guard
 from nav_vlm_node.language import parse
-from nav_vlm_node.score import truth_from_json
+from nav_vlm_node.score_json import truth_from_json
 from nav_vlm_training.data import balance
 from nav_vlm_training.data.reading import Remark
 from nav_vlm_training.data.samples import LINES

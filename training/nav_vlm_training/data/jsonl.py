@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import truth_from_json
+from nav_vlm_node.score_json import truth_from_json
 from nav_vlm_node.view import Camera, Rig
 from nav_vlm_training.data.reading import (
     Members,

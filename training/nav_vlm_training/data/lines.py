@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from nav_vlm_node.score import truth_from_json, truth_to_json
+from nav_vlm_node.score_json import truth_from_json, truth_to_json
 from nav_vlm_node.view import Camera, Rig
 from nav_vlm_training.data.answers import truth_of
 from nav_vlm_training.data.draft import Draft

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import Truth, truth_from_json
+from nav_vlm_node.score import Truth
+from nav_vlm_node.score_json import truth_from_json
 from nav_vlm_node.view import Camera, Rectifier, Rig, View
 
 LINES, CARD = "questions.jsonl", "card.json"

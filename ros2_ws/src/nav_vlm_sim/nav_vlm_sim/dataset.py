@@ -33,7 +33,8 @@ from tqdm import tqdm
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Action
 from nav_vlm_node.language import render_canonical
-from nav_vlm_node.score import Truth, truth_to_json
+from nav_vlm_node.score import Truth
+from nav_vlm_node.score_json import truth_to_json
 from nav_vlm_node.view import View
 from nav_vlm_sim import card, textures
 from nav_vlm_sim.plan import Block, Plan, blocks_of, phrasings_of

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Step
-from nav_vlm_node.score import step_from_json, step_to_json
+from nav_vlm_node.score_json import step_from_json, step_to_json
 from nav_vlm_node.view import Camera, Rectifier, Rig, View, remap, view_map
 from nav_vlm_sim.scene import Pose, Scene, sample_viewpoint
 from nav_vlm_sim.truth import Observation, Seen, Target, observe

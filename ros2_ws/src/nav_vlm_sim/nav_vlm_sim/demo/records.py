@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.language import render_canonical
-from nav_vlm_node.score import step_to_json
+from nav_vlm_node.score_json import step_to_json
 from nav_vlm_sim.demo.cases import Case
 from nav_vlm_sim.demo.verdict import Mark, Verdict
 
