@@ -199,3 +199,29 @@ def test_the_base_goes_on_from_its_checkpoint(run: Path, monkeypatch: pytest.Mon
     make.make_base(config, run)
     assert started == [0, 2]
     assert not (run / "base_checkpoint.pt").exists()
+
+
+def test_the_language_stages_see_what_perception_never_saw(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def pretrain(plan: object, shards: list[Path], held_out: list[Path], out: Path) -> dict[str, float]:
+        seen.extend(shards)
+        return {}
+
+    monkeypatch.setattr(make, "pretrain", pretrain)
+    config = make.MakeConfig(language_worlds=1)
+    make.make_perception(config, run)
+    shards = sorted((run / "frames/train").glob("world-*"))
+    assert seen == shards[:1]
+    assert make._frames(config, run, "train").observations == Frames(shards[1:], VIEW).observations
+
+
+def test_a_guide_learns_from_more_warnings_than_there_are(features: Features, monkeypatch: pytest.MonkeyPatch) -> None:
+    def share(wary: float) -> float:
+        monkeypatch.setattr(language, "WARY", wary)
+        rng = np.random.default_rng(3)
+        answers = [language.guiding(observation, rng)[1] for observation in features.observations for _ in range(100)]
+        return sum("Caution" in answer for answer in answers) / len(answers)
+
+    usual = language.WARY
+    assert share(0.0) + 0.02 < share(usual) < share(1.0)
