@@ -87,7 +87,7 @@ def load_best(run: Path, trained: Mapping[str, nn.Parameter]) -> None:
     """Put those weights back. Raises UserError where they are not there or damaged."""
     try:
         _put(trained, load_file(run / BEST))
-    except Exception as error:
+    except Exception as error:  # safetensors raises its own type for a damaged file
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"{run / BEST} cannot be read ({line}); begin the run again in another --run") from None
 
