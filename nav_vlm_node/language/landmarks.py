@@ -25,6 +25,8 @@ _OTHER_WORDS = {
     "plant": "plants, potted plant, potted plants, pot plant, flower pot",
     "person": "persons, people, man, men, woman, women, someone, somebody, anyone, anybody",
     "wall": "walls",
+    "cash machine": "cash machines, cashpoint, cashpoints, cash dispenser, cash dispensers, atm, atms",
+    "trolley": "trolleys, luggage trolley, luggage trolleys, cleaning trolley, cleaning trolleys",
 }
 KNOWN: dict[str, tuple[str, ...]] = {landmark: tuple(words.split(", ")) for landmark, words in _OTHER_WORDS.items()}
 

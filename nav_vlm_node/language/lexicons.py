@@ -95,6 +95,7 @@ GERMAN = Lexicon(
         "door": "Tür", "open door": "offene Tür", "stairs": "Treppe", "lift": "Aufzug", "exit": "Ausgang",
         "exit sign": "Ausgangsschild", "toilet": "Toilette", "table": "Tisch", "chair": "Stuhl", "sofa": "Sofa",
         "box": "Kiste", "plant": "Pflanze", "person": "Person", "wall": "Wand", "obstacle": "Hindernis",
+        "cash machine": "Geldautomat", "trolley": "Wagen",
         "place": "Ziel", "sign": "Schild",
     },
     goals={
@@ -102,6 +103,7 @@ GERMAN = Lexicon(
         "lift": " zum Aufzug", "exit": " zum Ausgang", "exit sign": " zum Ausgangsschild", "toilet": " zur Toilette",
         "table": " zum Tisch", "chair": " zum Stuhl", "sofa": " zum Sofa", "box": " zur Kiste", "plant": " zur Pflanze",
         "person": " zur Person", "wall": " zur Wand", "place": " zum Ziel",
+        "cash machine": " zum Geldautomaten", "trolley": " zum Wagen",
     },
     sentences={
         Action.TURN: "{turn}",

@@ -45,8 +45,8 @@ class Variant:
     """A way of tuning.
 
     layers: component -> "qv", "all" or "qkv", the layers that carry LoRA. stages: () where nothing is trained.
-    rate_scale: the learning rate is that of the settings times this. frames: pictures per question, a second apart.
-    shots: solved questions in the prompt. everything: all weights are trained, there is no adapter.
+    rate_scale: the learning rate is that of the settings times this. frames: pictures per question, three a
+    second. shots: solved questions in the prompt. everything: all weights are trained, there is no adapter.
     """
 
     name: str
@@ -99,7 +99,7 @@ VARIANTS: dict[str, Variant] = {
             name="full", about="all weights of the model, no adapter", everything=True,
             stages=(Stage(parts=COMPONENTS),),
         ),
-        _variant("frames_3", "lm_only with three pictures, a second apart, newest last", {LANGUAGE: "qv"}, frames=3),
+        _variant("frames_3", "lm_only with three pictures, three a second, newest last", {LANGUAGE: "qv"}, frames=3),
     )
 }  # fmt: skip
 

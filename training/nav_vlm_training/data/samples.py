@@ -33,7 +33,7 @@ class Sample:
     """One question about one picture. number: of its line, from 0. image: relative to the data set's folder.
 
     text: the good guide's answer in canonical words. phrasing, texture: "train" or "heldout".
-    earlier: pictures by the same camera from the seconds before, one a second, the oldest first; mostly none.
+    earlier: pictures by the same camera from just before, three a second, the oldest first; mostly none.
     """
 
     number: int

@@ -59,7 +59,7 @@ def write_outcome(setup: Setup, progress: Progress, lines: Sequence[Mapping[str,
 
 def prompt_of(frames: int) -> str:
     """The prompt template as the card has it. Who looks at one picture must refuse an adapter that needs more."""
-    return PROMPT_TEMPLATE if frames == 1 else f"[{frames} pictures, a second apart] {PROMPT_TEMPLATE}"
+    return PROMPT_TEMPLATE if frames == 1 else f"[{frames} pictures, three a second] {PROMPT_TEMPLATE}"
 
 
 def render(setup: Setup, progress: Progress, lines: Sequence[Mapping[str, Any]]) -> str:

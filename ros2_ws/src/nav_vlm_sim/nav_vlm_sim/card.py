@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nav_vlm_node.view import View
+from nav_vlm_sim.scene import SHIFTED, SHIFTED_HEIGHT, SHIFTED_HFOV, STEP_TIME
+from nav_vlm_sim.scene import WALKING as SPEEDS
 from nav_vlm_sim.world import SCENES_PER_WORLD
 
 Lines = list[dict[str, Any]]
@@ -20,11 +22,21 @@ SIMULATED = (
     "doors, open doors, exits, toilets, lifts, stairs, exit signs with arrows",
     "tables, chairs, sofas, boxes, plants, people",
     "varied sizes, colours, surface patterns and lamps; a held-out family of patterns and light",
-    "a pinhole camera at chest or head height, 60 to 110 degrees wide, tilted 0 to 20 degrees down, swaying a little",
+    "a pinhole camera, tilted 0 to 20 degrees down, swaying a little",
 )
+USUAL = "it is worn at chest or head height and 60 to 110 degrees wide"
 NOT_SIMULATED = (
     "lens distortion, noise, motion blur, exposure, shadows, reflections",
-    "moving people, clutter on the floor smaller than a box, glass, steps down, anything outside one room",
+    "clutter on the floor smaller than a box, glass, steps down, anything outside one room",
+)
+UNUSUAL = (
+    "another building: surface patterns of its own, dim cold light, cash machines and trolleys, the camera "
+    f"{SHIFTED_HFOV[0]:g} to {SHIFTED_HFOV[1]:g} degrees wide at {SHIFTED_HEIGHT[0]:g} to {SHIFTED_HEIGHT[1]:g} m"
+)
+STANDING = "everything stands still, and each picture is by itself"
+WALKING = (
+    f"people walk at {SPEEDS[0]:g} to {SPEEDS[1]:g} m/s and the wearer at up to 1.2; before each picture others, "
+    f"{STEP_TIME:.2f} s apart; the truth is that of the last"
 )
 PACKAGES = ("nav_vlm_sim", "mujoco", "numpy", "opencv-python-headless")
 
@@ -52,7 +64,11 @@ def describe(out: Path, lines: Lines, plan: dict[str, Any], command: str, view: 
         "command": command,
         "seed": plan["seed"],
         "licence": "Apache-2.0; drawn by a program, shows no real person or place",
-        "simulated": list(SIMULATED),
+        "simulated": [
+            *SIMULATED,
+            UNUSUAL if plan["family"] == SHIFTED else USUAL,
+            WALKING if plan.get("walking") else STANDING,
+        ],
         "not_simulated": list(NOT_SIMULATED),
         "plan": plan,
         "view": view.to_json(),
@@ -77,7 +93,7 @@ def scenes_in_two_splits(lines: Lines, per_group: int = 1) -> list[int]:
 def digest(out: Path, lines: Lines) -> str:
     """SHA-256 of questions.jsonl and of every picture, in the order of the lines. Raises OSError."""
     total = hashlib.sha256((out / "questions.jsonl").read_bytes())
-    for image in dict.fromkeys(line["image"] for line in lines):
+    for image in dict.fromkeys(image for line in lines for image in (*line.get("earlier", ()), line["image"])):
         total.update(image.encode() + b"\0" + hashlib.sha256((out / image).read_bytes()).digest())
     return total.hexdigest()
 

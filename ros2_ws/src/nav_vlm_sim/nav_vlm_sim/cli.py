@@ -73,6 +73,10 @@ def _parser() -> Parser:
         "--phrasing", choices=("train", "heldout", "both"), default="both",
         help="words of the questions; both: in the split test every question a second time in held-out words (both)",
     )  # fmt: skip
+    dataset.add_argument(
+        "--walking", action="store_true",
+        help="people and the wearer walk; each picture comes with the two before it, a third of a second apart",
+    )  # fmt: skip
     dataset.add_argument("--json", action="store_true", help="print the card as one JSON object")
 
     camera = commands.add_parser(
@@ -149,7 +153,7 @@ def _dataset(args: argparse.Namespace) -> int:
 
     plan = Plan(
         scenes=args.scenes, seed=args.seed, views=args.views, questions=args.questions, family=args.family,
-        room=args.room, phrasing=args.phrasing, shares=args.split_shares,
+        room=args.room, phrasing=args.phrasing, walking=args.walking, shares=args.split_shares,
     )  # fmt: skip
     card = make(plan, args.out, workers=args.workers)
     if args.json:

@@ -1,7 +1,8 @@
 """Questions about pictures, with their answers and the truth: a data set on disk.
 
     questions.jsonl             one line per question, in the order of the scenes
-    images/BLOCK/SCENE-VIEW.png what the simulated camera delivered; "camera" and "rig" of a line say how it is worn
+    images/BLOCK/SCENE-VIEW.png what the simulated camera delivered; "camera" and "rig" of a line say how it is worn,
+                                "earlier" names the pictures before it, SCENE-VIEW-1.png the last of them, on a walk
     card.json                   what it is and what is in it; there only when everything else is
 
 Blocks of scenes are drawn on all cores and appear only when they are whole. A run that was interrupted goes on where
@@ -20,7 +21,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
@@ -37,9 +38,9 @@ from nav_vlm_node.score import Truth
 from nav_vlm_node.score_json import truth_to_json
 from nav_vlm_node.view import View
 from nav_vlm_sim import card, textures
-from nav_vlm_sim.plan import Block, Plan, blocks_of, phrasings_of
+from nav_vlm_sim.plan import EARLIER, Block, Plan, blocks_of, phrasings_of
 from nav_vlm_sim.questions import Kind, Question, Rng, ask, reworded
-from nav_vlm_sim.records import Frame, rounded, rounded_step, take_frame
+from nav_vlm_sim.records import Frame, earlier_pictures, rounded, rounded_step, take_frame
 from nav_vlm_sim.scene import sample_scene
 from nav_vlm_sim.truth import Observation
 from nav_vlm_sim.world import World
@@ -90,11 +91,12 @@ def truth_of(question: Question, observation: Observation) -> Truth:
     )
 
 
-def line_of(frame: Frame, question: Question, split: str, image: str) -> dict[str, Any]:
-    """The question's line in questions.jsonl."""
+def line_of(frame: Frame, question: Question, split: str, image: str, earlier: Sequence[str] = ()) -> dict[str, Any]:
+    """The question's line in questions.jsonl. earlier: pictures before it, the oldest first."""
     truth = truth_of(question, frame.observation)
     return {
         "image": image,
+        **({"earlier": list(earlier)} if earlier else {}),
         "scene": frame.scene.seed,
         "view": frame.index,
         "split": split,
@@ -131,16 +133,22 @@ def _draw_block(out: Path, plan: Plan, block: Block) -> Block:
         written = []
         with World(block.world, block.family) as world:
             for seed in block.seeds():
-                scene = sample_scene(seed, room=block.room, family=block.family)
+                scene = sample_scene(seed, room=block.room, family=block.family, walking=plan.walking)
                 world.load(scene)
                 for index in range(plan.views):
                     frame = take_frame(world, scene, index, VIEW)
                     name = f"{seed}-{index}.png"
-                    (draft / name).write_bytes(textures.png(frame.raw))
+                    pictures = {name: frame.raw}
+                    if plan.walking:
+                        before = enumerate(earlier_pictures(world, frame, EARLIER))
+                        pictures |= {f"{seed}-{index}-{EARLIER - k}.png": picture for k, picture in before}
+                    for file, picture in pictures.items():
+                        (draft / file).write_bytes(textures.png(picture))
+                    paths = [f"images/{images.name}/{file}" for file in pictures]
                     rng = np.random.default_rng([seed, 404, index])
                     rounds = phrasings_of(plan, block.split)
                     written += [
-                        json.dumps(line_of(frame, question, block.split, f"images/{images.name}/{name}"))
+                        json.dumps(line_of(frame, question, block.split, paths[0], paths[1:]))
                         for question in questions_of(frame.observation, rng, plan.questions, rounds)
                     ]
         draft.rename(images)
@@ -236,7 +244,7 @@ def _draw(out: Path, plan: Plan, workers: int, quiet: bool) -> None:
     """Draws the blocks that are missing."""
     blocks = blocks_of(plan)
     missing = [block for block in blocks if not _lines_of(out, block).is_file()]
-    needed = PICTURE_BYTES * plan.views * sum(block.count for block in missing)
+    needed = PICTURE_BYTES * plan.views * (1 + EARLIER * plan.walking) * sum(block.count for block in missing)
     free = shutil.disk_usage(out).free
     if needed > free:
         raise UserError(f"{out} has {free / 1e6:.0f} MB free and the data set needs {needed / 1e6:.0f} MB; free some")

@@ -293,7 +293,46 @@ def person(rng: Rng) -> Item:
     return Item("person", parts, rectangle(0.2, 0.28), tall)
 
 
+def cash_machine(rng: Rng) -> Item:
+    """A cabinet against a wall, with a lit screen, keys and a slot at the height of the hands."""
+    half, deep, tall = rng.uniform(0.28, 0.4), rng.uniform(0.22, 0.34), rng.uniform(1.4, 1.65)
+    rgb, band = colour(rng, (0.2, 0.8), (0.2, 0.9)), colour(rng, (0.6, 1), (0.5, 1))
+    front = deep + 0.01
+    parts = [
+        Part("box", (deep / 2, 0, tall / 2), (deep / 2, half, tall / 2), rgb, material(rng, "flat", 0.3)),
+        Part("box", (front, 0, tall - 0.1), (0.01, half - 0.02, 0.08), band, "glow"),
+        Part(
+            "box", (front, -0.25 * half, 1.13), (0.01, 0.45 * half, 0.13), colour(rng, (0.5, 0.9), (0.3, 0.9)), "glow"
+        ),
+        Part("box", (front, 0.55 * half, 1.13), (0.012, 0.2 * half, 0.1), np.full(3, 0.75), "metal"),
+        Part("box", (front, 0, 0.86), (0.015, 0.7 * half, 0.03), np.full(3, 0.06)),
+    ]
+    return Item("cash machine", parts, rectangle(deep / 2 + 0.02, half, deep / 2), tall)
+
+
+def trolley(rng: Rng) -> Item:
+    """A flat bed on small wheels with a tube frame at one end, mostly loaded."""
+    a, b, tall = rng.uniform(0.4, 0.55), rng.uniform(0.24, 0.32), rng.uniform(0.9, 1.05)
+    tube, bed = np.clip(np.full(3, rng.uniform(0.55, 0.9)), 0, 1), colour(rng, (0.3, 0.9))
+    parts = [Part("box", (0, 0, 0.2), (a, b, 0.03), bed)]
+    parts += [
+        Part("box", (sx * (a - 0.07), sy * (b - 0.05), 0.09), (0.06, 0.025, 0.08), np.full(3, 0.08))
+        for sx in (1, -1)
+        for sy in (1, -1)
+    ]
+    parts += [
+        Part("box", (-a, s * (b - 0.03), 0.5 * tall + 0.1), (0.025, 0.025, 0.5 * tall - 0.1), tube, "metal")
+        for s in (-1, 1)
+    ]
+    parts.append(Part("box", (-a, 0, tall), (0.03, b, 0.03), tube, "metal"))
+    for k in range(int(rng.integers(0, 3))):
+        w, d, h = rng.uniform(0.14, 0.24), rng.uniform(0.12, 0.2), rng.uniform(0.1, 0.2)
+        place = (-0.2 + 0.4 * k, rng.uniform(-0.05, 0.05), 0.23 + h)
+        parts.append(Part("box", place, (w, d, h), colour(rng, (0.15, 0.9), (0.1, 0.9)), material(rng, "cube", 0.4)))
+    return Item("trolley", parts, rectangle(a + 0.03, b), tall + 0.03)
+
+
 ON_FLOOR: dict[str, Callable[[Rng], Item]] = {
-    "table": table, "chair": chair, "sofa": sofa, "box": box, "plant": plant, "person": person,
+    "table": table, "chair": chair, "sofa": sofa, "box": box, "plant": plant, "person": person, "trolley": trolley,
 }  # fmt: skip
 DOORS: Sequence[str] = ("door", "open door", "exit", "toilet")

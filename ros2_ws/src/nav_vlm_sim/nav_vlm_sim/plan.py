@@ -26,6 +26,7 @@ SCENES_PER_SET = 24
 MOST_SCENES = SCENES_PER_SET * (WORLDS_PER_SEED - 10)
 
 HELD_OUT_FAMILY = "heldout"
+EARLIER = 2  # pictures that come with each of a walk, scene.STEP_TIME apart
 # split -> share of the scenes
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.1, "heldout_texture": 0.05, "heldout_room": 0.05}
 PHRASINGS = ("both", "train", "heldout")
@@ -37,7 +38,8 @@ class Plan:
     """One data set. family, room: what every scene has, "" to have what its split is about.
 
     phrasing: "train" and "heldout" ask in words of that part only; "both" asks in words of the training part, and in
-    the split REWORDED_SPLIT every question a second time in held-out words. shares: of the scenes, by split.
+    the split REWORDED_SPLIT every question a second time in held-out words. walking: people walk, so does the wearer,
+    and every picture comes with the EARLIER before it. shares: of the scenes, by split.
     """
 
     scenes: int
@@ -47,6 +49,7 @@ class Plan:
     family: str = ""
     room: str = ""
     phrasing: str = "both"
+    walking: bool = False
     shares: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -91,7 +94,10 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """JSON-ready; equal plans give equal data sets, byte for byte."""
-        return {**asdict(self), "shares": dict(self.shares)}
+        data = {**asdict(self), "shares": dict(self.shares)}
+        if not self.walking:  # data sets that were made when nobody walked stay what they are
+            del data["walking"]
+        return data
 
     def command(self) -> str:
         """The command line that makes this data set in the current folder's `data`."""
@@ -99,6 +105,7 @@ class Plan:
         words += ["--views", self.views, "--questions", self.questions, "--phrasing", self.phrasing]
         words += ["--family", self.family] if self.family else []
         words += ["--room", self.room] if self.room else []
+        words += ["--walking"] if self.walking else []
         if dict(self.shares) != self._default_shares():
             words += ["--split-shares", ",".join(f"{split}={share:g}" for split, share in self.shares)]
         return shlex.join(map(str, words))

@@ -14,7 +14,6 @@ import numpy as np
 
 from nav_vlm_node.instruction import Step
 from nav_vlm_sim.truth import (
-    TARGETS,
     Observation,
     ahead_steps,
     decided,
@@ -180,6 +179,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "box": ("box", "carton", "boxes"),
     "plant": ("plant", "potted plant"),
     "person": ("person", "man", "woman", "nearest person"),
+    "cash machine": ("cash machine", "ATM", "cashpoint"),
+    "trolley": ("trolley", "luggage trolley"),
 }
 
 # Every third entry is held out.
@@ -252,14 +253,14 @@ class Question:
 
 
 def target_question(observation: Observation, name: str, rng: Rng, *, new_words: bool = False) -> Question:
-    """The way to `name`, one of TARGETS."""
+    """The way to `name`, one of the observation's targets."""
     words = NAMES[name][int(rng.integers(len(NAMES[name])))]
     text = choose(rng, PHRASINGS[Kind.TARGET], from_held_out=new_words).format(words)
     return Question(Kind.TARGET, text, name, new_words, guide_steps(observation, name), locate_steps(observation, name))
 
 
 def unknown_question(observation: Observation, rng: Rng, *, new_words: bool = False) -> Question:
-    """The way to something that is not one of TARGETS."""
+    """The way to something that is none of the known targets."""
     words = invented_place(rng) if rng.random() < 0.5 else choose(rng, UNKNOWN_PLACES, from_held_out=new_words, every=3)
     text = choose(rng, PHRASINGS[Kind.UNKNOWN], from_held_out=new_words).format(words)
     steps = guide_steps(observation, words)
@@ -296,7 +297,7 @@ def ask(
     Of the questions about known things, `visible_share` are about something in view, where there is any;
     a target that hides nothing and blocks nothing is as likely as any other.
     """
-    can = [n for n in TARGETS if decided(observation, n)]
+    can = [n for n in observation.targets if decided(observation, n)]
     shown = [n for n in can if observation.targets[n].visible]
     hidden = [n for n in can if not observation.targets[n].visible]
     things = describe_steps(observation)

@@ -13,7 +13,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Step
 from nav_vlm_node.score_json import step_from_json, step_to_json
 from nav_vlm_node.view import Camera, Rectifier, Rig, View, remap, view_map
-from nav_vlm_sim.scene import Pose, Scene, sample_viewpoint
+from nav_vlm_sim.scene import STEP_TIME, Pose, Scene, earlier_viewpoint, sample_viewpoint
 from nav_vlm_sim.truth import Observation, Seen, Target, observe
 from nav_vlm_sim.world import NOTHING, Render, World
 
@@ -43,6 +43,22 @@ class Frame:
     cells: npt.NDArray[np.uint8]
     depth: npt.NDArray[np.float16]
     observation: Observation
+
+
+def earlier_pictures(world: World, frame: Frame, count: int) -> list[npt.NDArray[np.uint8]]:
+    """What the camera delivered before `frame`, STEP_TIME seconds apart, the oldest first; uint8 RGB each.
+
+    Afterwards `world` has the scene of `frame` loaded again.
+    """
+    pictures = []
+    for back in range(count, 0, -1):
+        seconds = back * STEP_TIME
+        before = frame.scene.before(seconds)
+        world.load(before)
+        pose = earlier_viewpoint(before, frame.pose, frame.index, seconds)
+        pictures.append(shoot(world, pose, frame.camera, frame.rig).rgb)
+    world.load(frame.scene)
+    return pictures
 
 
 def take_frame(
@@ -99,7 +115,9 @@ def _delivered(upright: npt.NDArray[Any], rig: Rig) -> npt.NDArray[Any]:
 
 
 def _pixel_classes(scene: Scene, render: Render, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    of_item = np.array([PIXEL_CLASSES.index(i.kind) for i in scene.items] + [0], np.uint8)
+    # What is only in other buildings has no class of its own: it counts as outside, which nothing learns from.
+    known = (PIXEL_CLASSES.index(i.kind) if i.kind in PIXEL_CLASSES else 0 for i in scene.items)
+    of_item = np.array([*known, 0], np.uint8)
     of_shell = np.full(len(scene.shell) + 1, PIXEL_CLASSES.index("wall"), np.uint8)
     of_shell[:2] = PIXEL_CLASSES.index("floor"), PIXEL_CLASSES.index("ceiling")
     classes = np.where(render.item == NOTHING, of_shell[render.shell], of_item[render.item]).astype(np.uint8)

@@ -7,7 +7,7 @@ Everything here is plain numbers; `world.py` draws it and `truth.py` says what c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,6 +31,19 @@ WALL_WEIGHTS = {
 }  # fmt: skip
 FLOOR_WEIGHTS = {"table": 1.0, "chair": 1.2, "sofa": 0.9, "box": 1.0, "plant": 1.0, "person": 1.1}
 MOST = {"door": 2, "open door": 2, "chair": 2, "box": 2, "person": 2, "picture": 3}  # others: one of a kind
+
+# A family of scenes that is another building: surfaces, light, camera and two landmarks that nobody has seen before.
+# What the others draw for each is given beside it.
+SHIFTED = "shifted"
+SHIFTED_HFOV = (50.0, 58.0)  # degrees; 60 to 110
+SHIFTED_HEIGHT = (0.85, 1.0)  # metres, at the belt; 1.15 to 1.75
+SHIFTED_AMBIENT, SHIFTED_HEADLIGHT = (0.14, 0.24), (0.02, 0.08)  # dim; 0.25 to 0.6, 0.1 to 0.6
+SHIFTED_TINT = (0.72, 0.95, 1.15)  # of the lamps: cold; near white
+SHIFTED_WALL_WEIGHTS = {"cash machine": 2.2}
+SHIFTED_FLOOR_WEIGHTS = {"trolley": 2.2}
+
+WALKING = (0.8, 1.5)  # m/s, of other people
+STEP_TIME = 1 / 3  # seconds between two pictures of a walk
 
 VIEWER_RADIUS = 0.45  # metres kept free around where somebody stands
 
@@ -63,7 +76,10 @@ class Pose:
 
 @dataclass(slots=True)
 class Scene:
-    """One room. half: half width and half length [m]. ambient: 0..1, light from everywhere."""
+    """One room. half: half width and half length [m]. ambient: 0..1, light from everywhere.
+
+    speeds: item -> m/s, of the people who walk, the way they face; () where nobody does.
+    """
 
     seed: int
     room: str
@@ -75,6 +91,15 @@ class Scene:
     lights: list[Light] = field(default_factory=list)
     ambient: float = 0.3
     headlight: float = 0.3
+    speeds: dict[int, float] = field(default_factory=dict)
+
+    def before(self, seconds: float) -> Scene:
+        """The scene as it was so long ago: who walks was further back."""
+        items = list(self.items)
+        for index, speed in self.speeds.items():
+            item, back = items[index], speed * seconds
+            items[index] = replace(item, x=item.x - back * math.cos(item.yaw), y=item.y - back * math.sin(item.yaw))
+        return replace(self, items=items)
 
 
 @dataclass(slots=True)
@@ -92,8 +117,11 @@ class _Wall:
         return -c * self.distance - s * u, -s * self.distance + c * u
 
 
-def sample_scene(seed: int, *, room: str | None = None, family: str = "train") -> Scene:
-    """The scene of this seed. room: one of ROOMS, else drawn by ROOM_SHARE (never the held-out one)."""
+def sample_scene(seed: int, *, room: str | None = None, family: str = "train", walking: bool = False) -> Scene:
+    """The scene of this seed. room: one of ROOMS, else drawn by ROOM_SHARE (never the held-out one).
+
+    walking: some more people are there, and people walk.
+    """
     rng = np.random.default_rng([seed, 101])
     kind = room or str(rng.choice(list(ROOM_SHARE), p=list(ROOM_SHARE.values())))
     spec = ROOMS[kind]
@@ -107,12 +135,18 @@ def sample_scene(seed: int, *, room: str | None = None, family: str = "train") -
     ]
     items: list[Item] = []
     wall_rgb = furniture.colour(rng, (0.5, 1), (0, 0.35))
-    _hang(rng, spec, walls, items, height, wall_rgb)
+    shifted = family == SHIFTED
+    _hang(rng, spec, walls, items, height, wall_rgb, WALL_WEIGHTS | (SHIFTED_WALL_WEIGHTS if shifted else {}))
     if kind == HELD_OUT_ROOM:
         _stand_columns(rng, half, height, items, wall_rgb)
-    _furnish(rng, spec, half, items)
+    _furnish(rng, spec, half, items, FLOOR_WEIGHTS | (SHIFTED_FLOOR_WEIGHTS if shifted else {}))
+    if walking:
+        for _ in range(int(rng.integers(2, 5))):
+            _place(rng, half, items, furniture.person(rng))
     scene = Scene(seed, kind, family, half, height, _shell(rng, half, height, walls, items, wall_rgb), items)
     _light(rng, scene)
+    if walking:
+        _set_out(rng, scene)
     return scene
 
 
@@ -143,6 +177,7 @@ def _make_on_wall(rng: Rng, kind: str) -> Item:
         "lift": furniture.lift,
         "stairs": furniture.stairs,
         "picture": furniture.picture,
+        "cash machine": furniture.cash_machine,
     }[kind](rng)
 
 
@@ -153,9 +188,10 @@ def _hang(
     items: list[Item],
     height: float,
     wall_rgb: Vector,
+    weights: dict[str, float],
 ) -> None:
     low, high = spec["wall"]
-    for kind in _counts(rng, WALL_WEIGHTS, int(rng.integers(int(low), int(high) + 1))):
+    for kind in _counts(rng, weights, int(rng.integers(int(low), int(high) + 1))):
         item = _make_on_wall(rng, kind)
         if item.height > height - 0.03:
             continue
@@ -218,10 +254,36 @@ def _place(rng: Rng, half: tuple[float, float], items: list[Item], item: Item, m
             return
 
 
-def _furnish(rng: Rng, spec: dict[str, tuple[float, float]], half: tuple[float, float], items: list[Item]) -> None:
+def _furnish(
+    rng: Rng,
+    spec: dict[str, tuple[float, float]],
+    half: tuple[float, float],
+    items: list[Item],
+    weights: dict[str, float],
+) -> None:
     low, high = spec["floor"]
-    for kind in _counts(rng, FLOOR_WEIGHTS, int(rng.integers(int(low), int(high) + 1))):
+    for kind in _counts(rng, weights, int(rng.integers(int(low), int(high) + 1))):
         _place(rng, half, items, furniture.ON_FLOOR[kind](rng))
+
+
+def _set_out(rng: Rng, scene: Scene) -> None:
+    """People walk, each a way on which nothing stood within the last second; who has none stands still."""
+    for index, item in enumerate(scene.items):
+        if item.kind != "person":
+            continue
+        speed = rng.uniform(*WALKING)
+        others = [other.corners() for k, other in enumerate(scene.items) if k != index and len(other.footprint)]
+        for yaw in rng.uniform(-math.pi, math.pi, 8):
+            way = [(item.x - t * speed * math.cos(yaw), item.y - t * speed * math.sin(yaw)) for t in (0.25, 0.5, 0.75)]
+            if all(_is_free(scene, others, x, y) for x, y in way):
+                item.yaw, scene.speeds[index] = float(yaw), float(speed)
+                break
+
+
+def _is_free(scene: Scene, others: list[Vector], x: float, y: float) -> bool:
+    """Whether somebody could stand there."""
+    inside = abs(x) < scene.half[0] - 0.3 and abs(y) < scene.half[1] - 0.3
+    return inside and not any(_inside(corners, x, y, 0.3) for corners in others)
 
 
 def _shell(
@@ -262,11 +324,12 @@ def _shell(
 
 def _light(rng: Rng, scene: Scene) -> None:
     half_x, half_y = scene.half
-    held_out = scene.family == "heldout"
+    held_out, shifted = scene.family == "heldout", scene.family == SHIFTED
     for _ in range(2):
         # The held-out family is lit from the side by warm, dim lamps; the others from near the ceiling.
         z = scene.height - 0.15 if not held_out else rng.uniform(1.2, 2.0)
         tint = 1 + rng.normal(0, 0.08, 3) if not held_out else np.array([1.15, 0.95, 0.7]) * rng.uniform(0.8, 1.1)
+        tint = np.array(SHIFTED_TINT) * rng.uniform(0.8, 1.1) if shifted else tint
         scene.lights.append(
             Light(
                 (rng.uniform(-half_x, half_x), rng.uniform(-half_y, half_y), z),
@@ -275,7 +338,8 @@ def _light(rng: Rng, scene: Scene) -> None:
                 rng.uniform(0, 4),
             )
         )
-    scene.ambient, scene.headlight = rng.uniform(0.25, 0.6), rng.uniform(0.1, 0.6)
+    scene.ambient = rng.uniform(*(SHIFTED_AMBIENT if shifted else (0.25, 0.6)))
+    scene.headlight = rng.uniform(*(SHIFTED_HEADLIGHT if shifted else (0.1, 0.6)))
 
 
 def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
@@ -285,13 +349,14 @@ def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
     an empty wall teaches little.
     """
     rng = np.random.default_rng([scene.seed, 202, index])
-    hfov = math.radians(rng.uniform(60, 110))
+    shifted = scene.family == SHIFTED
+    hfov = math.radians(rng.uniform(*(SHIFTED_HFOV if shifted else (60, 110))))
     aspect = 3 / 4 if rng.random() < 0.6 else 9 / 16
     focal = rng.uniform(95, 140)
     width = 2 * round(math.tan(hfov / 2) * focal)
     camera = Camera.from_fov(width, 2 * round(width * aspect / 2), hfov)
     chest = rng.random() < 0.5
-    height = rng.uniform(1.15, 1.45) if chest else rng.uniform(1.5, 1.75)
+    height = rng.uniform(*(SHIFTED_HEIGHT if shifted else (1.15, 1.45) if chest else (1.5, 1.75)))
     rig = Rig(camera_pitch=math.radians(rng.uniform(0, 20)), camera_height=height)
     corners = [i.corners() for i in scene.items if len(i.footprint)]
     best, best_score = (0.0, 0.0, 0.0), -1.0
@@ -316,10 +381,28 @@ def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
     return pose, camera, rig
 
 
+def earlier_viewpoint(scene: Scene, pose: Pose, index: int, seconds: float) -> Pose:
+    """Where the wearer was and how the camera sat so long before `pose`, the index-th place: on the way to it.
+
+    People walk up to 1.2 m/s, sway by two degrees and turn by no more than ten a second; who would have come out of a
+    wall or a piece of furniture stood still. `seconds` is a multiple of STEP_TIME.
+    """
+    rng = np.random.default_rng([scene.seed, 505, index])
+    speed, turning = rng.uniform(0.4, 1.2), math.radians(rng.normal(0, 4))
+    sway = [rng.normal(0, math.radians(2.0), 2) for _ in range(round(seconds / STEP_TIME))][-1]
+    x, y = (pose.x - speed * seconds * math.cos(pose.yaw), pose.y - speed * seconds * math.sin(pose.yaw))
+    corners = [item.corners() for item in scene.items if len(item.footprint)]
+    if not _is_free(scene, corners, x, y):
+        x, y = pose.x, pose.y
+    return replace(
+        pose, x=x, y=y, yaw=pose.yaw - turning * seconds, pitch=pose.pitch + sway[0], roll=pose.roll + sway[1]
+    )
+
+
 # How much a thing in view is worth when a place to look from is chosen; others: 1.
 RARITY = {
     "picture": 0.0, "column": 0.0, "chair": 0.8, "box": 0.8, "door": 0.8,
-    "stairs": 1.5, "lift": 1.4, "exit": 1.3, "exit sign": 1.3,
+    "stairs": 1.5, "lift": 1.4, "exit": 1.3, "exit sign": 1.3, "cash machine": 1.4, "trolley": 1.2,
 }  # fmt: skip
 
 

@@ -72,10 +72,39 @@ def _weave(rng: Rng) -> Pattern:
     return -45.0 * (((x + y) % period < period // 2) ^ ((x - y) % period < period // 2)) * rng.uniform(0.3, 1)
 
 
-# The held-out family is never drawn in training: it measures what new surfaces cost.
+def _hexagons(rng: Rng) -> Pattern:
+    """Distances to the nearest two centres of a honeycomb differ little along its joints."""
+    x, y = _grid()
+    size = float(rng.choice([16.0, 32.0]))
+    row, column = np.mgrid[-1 : SIZE / size * 2 + 2, -1 : SIZE / size + 2]
+    centres = np.stack([(column + 0.5 * (row % 2)) * size, row * size / 2], -1).reshape(-1, 2)
+    away = np.sqrt(((np.stack([x, y], -1)[:, :, None] - centres) ** 2).sum(-1))
+    nearest = np.partition(away, 1, axis=-1)
+    return -70.0 * (nearest[..., 1] - nearest[..., 0] < 2.0) * rng.uniform(0.4, 1)
+
+
+def _herringbone(rng: Rng) -> Pattern:
+    x, y = _grid()
+    plank = int(rng.choice([16, 32]))
+    flipped = np.where((x // plank) % 2 == 0, x + y, x - y) % plank
+    tone = rng.normal(0, 12, (SIZE // plank + 1, SIZE // plank + 1))[y // plank, x // plank]
+    return -60.0 * (flipped < 2) * rng.uniform(0.4, 1) + tone
+
+
+def _dots(rng: Rng) -> Pattern:
+    x, y = _grid()
+    pitch = int(rng.choice([8, 16, 32]))
+    return (
+        -65.0 * ((x % pitch - pitch / 2) ** 2 + (y % pitch - pitch / 2) ** 2 < (0.3 * pitch) ** 2) * rng.uniform(0.3, 1)
+    )
+
+
+# The held-out family is never drawn in training: it measures what new surfaces cost. The shifted one is another
+# building altogether, see `scene.SHIFTED`.
 FAMILIES: dict[str, tuple[Callable[[Rng], Pattern], ...]] = {
     "train": (_plain, _checker, _stripes, _tiles, _clouds, _grain),
     "heldout": (_bricks, _terrazzo, _weave),
+    "shifted": (_hexagons, _herringbone, _dots),
 }
 
 

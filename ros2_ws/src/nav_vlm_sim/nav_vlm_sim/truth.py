@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.view import Camera, Rig, View, remap, view_map
 from nav_vlm_sim.furniture import Item, Vector
-from nav_vlm_sim.scene import Pose, Scene, wall_distance
+from nav_vlm_sim.scene import SHIFTED, Pose, Scene, wall_distance
 from nav_vlm_sim.world import NOTHING, Render
 
 # What people ask for. A "door" is any of the four sorts; the other names are their own kind.
@@ -24,6 +24,8 @@ TARGETS = (
     "door", "open door", "exit", "toilet", "lift", "stairs", "exit sign",
     "table", "chair", "sofa", "box", "plant", "person",
 )  # fmt: skip
+# What is only in the shifted family's buildings, behind those that are everywhere.
+NEW_TARGETS = ("cash machine", "trolley")
 MEMBERS: dict[str, tuple[str, ...]] = {"door": ("door", "open door", "exit", "toilet")}
 BEHIND_DOORS = ("exit", "lift", "stairs", "toilet")  # places that may lie beyond an open door
 ON_WALLS = ("door", "open door", "exit", "toilet", "lift", "exit sign", "picture")
@@ -31,7 +33,14 @@ ON_WALLS = ("door", "open door", "exit", "toilet", "lift", "exit sign", "picture
 MIN_PIXELS = 20  # of the model's view: fewer is too small to ask about
 MAX_HIDDEN_PIXELS = 3  # up to this many the thing counts as not visible; between the two nobody is asked
 SHARE_SHOWN = 0.2  # of its usual silhouette, that must show
-FILL = {"table": 0.35, "chair": 0.45, "plant": 0.4, "person": 0.5, "open door": 0.35}  # silhouette / bounding box
+FILL = {
+    "table": 0.35,
+    "chair": 0.45,
+    "plant": 0.4,
+    "person": 0.5,
+    "open door": 0.35,
+    "trolley": 0.35,
+}  # silhouette / bounding box
 TIE = 1.25  # two of a kind at nearly the same distance (ratio) are not asked about: "the door" names neither
 APART = math.radians(10)  # two of a kind closer together than this share an answer
 READABLE_WIDTH = math.radians(6.0)  # a sign's arrow can be made out from this angular width on
@@ -89,7 +98,8 @@ def observe(
 
 def conclude(scene: Scene, pose: Pose, seen: tuple[Seen, ...]) -> Observation:
     """What follows from the geometry and from what is in view."""
-    targets = {name: _target(scene, name, seen, pose) for name in TARGETS}
+    names = (*TARGETS, *(NEW_TARGETS if scene.family == SHIFTED else ()))
+    targets = {name: _target(scene, name, seen, pose) for name in names}
     return Observation(seen, targets, *_ahead(scene, seen, pose))
 
 

@@ -32,7 +32,7 @@ except ModuleNotFoundError as error:
 except (ImportError, AttributeError, OSError) as error:  # PyOpenGL fails in all these ways where libEGL is missing
     raise UserError(NO_GRAPHICS.format(" ".join(str(error).split()))) from None
 
-POOL = {"box": 230, "cylinder": 4, "ellipsoid": 24, "capsule": 12}
+POOL = {"box": 230, "cylinder": 4, "ellipsoid": 24, "capsule": 24}
 PATTERNS = 10  # of each sort ("flat" and "cube"), the number that furniture.material draws from
 MAX_SIDE = 1280  # pixels, of the largest picture that can be drawn
 SCENES_PER_WORLD = 48  # scenes that share one set of surface patterns
