@@ -136,14 +136,22 @@ def save_adapter(
         write_json(partial / CARD, card)
 
 
-def load_adapter(model: Any, card: AdapterCard, name: str, base_sha256: str) -> tuple[PeftModel, frozenset[str]]:
+def load_adapter(
+    model: Any, card: AdapterCard, name: str, base_sha256: str, *, several_pictures: bool = False
+) -> tuple[PeftModel, frozenset[str]]:
     """Put a saved adapter on `model` (a Blip2ForConditionalGeneration, or the PeftModel around it) under `name`.
 
+    several_pictures: whether it will be shown as many at a time as it was trained on, and not only one.
     Returns the PeftModel, frozen, and the components of BLIP-2 that the adapter touches.
-    Raises UserError if the adapter is for another base, incomplete, or not LoRA.
+    Raises UserError if the adapter is for another base, incomplete, not LoRA, or in need of more pictures.
     """
     from peft import PeftModel
 
+    if card.frames > 1 and not several_pictures:
+        raise UserError(
+            f"adapter {card.directory} looks at {card.frames} pictures at a time, and here it would see one: use one "
+            "that was trained on single pictures (`nav-vlm-train evaluate` can show it several)"
+        )
     if card.base_sha256 != base_sha256:
         raise UserError(
             f"adapter {card.directory} is for the base {card.base or 'unknown'} {card.base_sha256[:12]}, not for this "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import torch
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.decode import CausalDecoder, Decoder, Greedy, T5Decoder, TextStream
 from nav_vlm_node.vlm.preprocess import Preprocessor
-from nav_vlm_node.vlm.prompt import check_image_tokens, encode_prompts
+from nav_vlm_node.vlm.prompt import PaddingSide, check_image_tokens, encode_prompts
 from nav_vlm_node.vlm.protocol import (
     MAX_NEW_TOKENS,
     EngineCancelled,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Blip2Visual(VisualTokens):
-    """embeds: [Q, D], what the language model gets in place of the image tokens. `vision`: the adapter that shaped
-    them, "" where none touches the vision side."""
+    """embeds: [Q, D], of F pictures [F * Q, D], what the language model gets in place of the image tokens. `vision`:
+    the adapter that shaped them, "" where none touches the vision side."""
 
     embeds: torch.Tensor
     owner: object
@@ -49,7 +49,8 @@ class Blip2Engine:
     """Encode once, answer any number of questions. Thread-safe: streams may interleave, a token at a time.
 
     model: in eval mode, frozen, on its device, with `peft_model` wrapped around it if there are adapters.
-    vision_adapters: the adapters that change anything before the language model.
+    vision_adapters: the adapters that change anything before the language model. frames: how many pictures each
+    adapter was trained on at a time, one where nothing is said.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class Blip2Engine:
         *,
         peft_model: PeftModel | None = None,
         vision_adapters: frozenset[str] = frozenset(),
+        frames: Mapping[str, int] | None = None,
     ) -> None:
         self._model: Any = model
         self._tokenizer = tokenizer
         self._preprocessor = preprocessor
         self._peft_model: Any = peft_model
         self._vision_adapters = vision_adapters
+        self._frames = dict(frames or {})
         self._info = info
         self._device = next(model.parameters()).device
         self._dtype = model.language_projection.weight.dtype
@@ -85,6 +88,11 @@ class Blip2Engine:
     @property
     def info(self) -> EngineInfo:
         return self._info
+
+    @property
+    def frames(self) -> int:
+        """How many pictures, three a second, the adapter that is set was trained on at a time: see `joined`."""
+        return self._frames.get(self._info.adapter, 1)
 
     def encode(self, image: npt.NDArray[np.uint8], *, timeout: float | None = None) -> Blip2Visual:
         end = _end(timeout)
@@ -107,6 +115,17 @@ class Blip2Engine:
             embeds = image_tokens(self._model, pixel_values)
         vision = adapter if adapter in self._vision_adapters else ""
         return [Blip2Visual(row, self._model, vision) for row in embeds]
+
+    def joined(self, visuals: Sequence[Blip2Visual]) -> Blip2Visual:
+        """Several pictures as one, in this order: the oldest first, as training has them."""
+        if len({(id(visual.owner), visual.vision) for visual in visuals}) != 1:
+            raise VisualTokensExpired("these visual tokens are of different engines or adapters: encode again")
+        return replace(visuals[0], embeds=torch.cat([visual.embeds for visual in visuals]))
+
+    def check_length(self, queries: Sequence[str], *, pictures: int = 1, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
+        """Raises UserError where a question is too long to be asked with so many pictures."""
+        for query in queries:
+            self._rows([query], pictures * int(self._model.config.num_query_tokens), max_new_tokens)
 
     def stream(
         self,
@@ -192,22 +211,23 @@ class Blip2Engine:
             if not isinstance(visual, Blip2Visual) or visual.owner is not self._model or visual.vision != vision:
                 raise VisualTokensExpired("these visual tokens are another engine's or another adapter's: encode again")
             rows.append(visual.embeds)
-        config = self._model.config
-        ids, mask = encode_prompts(
-            self._tokenizer,
-            queries,
-            config.num_query_tokens,
-            config.image_token_id,
-            "left" if self._causal else "right",
-        )
-        if self._max_positions is not None and ids.shape[1] + max_new_tokens > self._max_positions:
-            raise UserError(f"the question and {max_new_tokens} new tokens exceed the model's {self._max_positions}")
+        ids, mask = self._rows(queries, rows[0].shape[0], max_new_tokens)
         with torch.inference_mode():
             ids, mask = ids.to(self._device), mask.to(self._device)
             embeds = prompt_embeds(self._model, ids, torch.stack(rows))
         language = self._model.language_model
         decoder: Decoder = CausalDecoder(language) if self._causal else T5Decoder(language, self._start_id)
         return Greedy(decoder, embeds, mask, eos_ids=self._eos_ids, pad_id=self._pad_id, max_new_tokens=max_new_tokens)
+
+    def _rows(
+        self, queries: Sequence[str], image_tokens: int, max_new_tokens: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`input_ids` and `attention_mask` [B, T] with so many image tokens in each row. Raises UserError."""
+        side: PaddingSide = "left" if self._causal else "right"
+        ids, mask = encode_prompts(self._tokenizer, queries, image_tokens, self._model.config.image_token_id, side)
+        if self._max_positions is not None and ids.shape[1] + max_new_tokens > self._max_positions:
+            raise UserError(f"the question and {max_new_tokens} new tokens exceed the model's {self._max_positions}")
+        return ids, mask
 
     @contextmanager
     def _working(self, adapter: str) -> Iterator[None]:

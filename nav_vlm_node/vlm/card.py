@@ -18,7 +18,7 @@ from typing import Any
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
-from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
+from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, prompt_of
 
 CARD = "nav_vlm.json"
 WEIGHTS = "model.safetensors"
@@ -44,7 +44,10 @@ class ModelCard:
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterCard:
-    """A verified adapter directory. `base_sha256` is `model_sha256` of the model that it was trained on."""
+    """A verified adapter directory. `base_sha256` is `model_sha256` of the model that it was trained on.
+
+    frames: pictures that it looks at at a time, three a second, the newest last.
+    """
 
     directory: Path
     name: str
@@ -53,6 +56,7 @@ class AdapterCard:
     prompt: str
     metrics: Mapping[str, Any] = field(default_factory=dict)
     data_sha256: str = ""
+    frames: int = 1
 
 
 def read_model_card(directory: Path) -> ModelCard:
@@ -106,14 +110,18 @@ def read_adapter_card(directory: Path) -> AdapterCard:
         raise UserError(
             f"{path} has no base_sha256, so it cannot be told which model the adapter is for: save it again"
         )
+    frames = data.get("frames", 1)
+    if not isinstance(frames, int) or frames < 1:
+        raise UserError(f"{path} names {frames!r} frames, which is no number of pictures: save the adapter again")
     return AdapterCard(
         directory=directory,
         name=str(data.get("name") or directory.resolve().name),
         base=str(data.get("base", "")),
         base_sha256=data["base_sha256"],
-        prompt=_prompt(data, path),
+        prompt=_prompt(data, path, prompt_of(frames)),
         metrics=_mapping(data.get("metrics")),
         data_sha256=str(data.get("data_sha256", "")),
+        frames=frames,
     )
 
 
@@ -203,10 +211,10 @@ def finite(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
 
 
-def _prompt(data: Mapping[str, Any], path: Path) -> str:
-    prompt = str(data.get("prompt", PROMPT_TEMPLATE))
-    if prompt != PROMPT_TEMPLATE:
-        raise UserError(f"{path} was trained with the prompt {prompt!r}, this is {PROMPT_TEMPLATE!r}: train it again")
+def _prompt(data: Mapping[str, Any], path: Path, known: str = PROMPT_TEMPLATE) -> str:
+    prompt = str(data.get("prompt", known))
+    if prompt != known:
+        raise UserError(f"{path} was trained with the prompt {prompt!r}, this is {known!r}: train it again")
     return prompt
 
 

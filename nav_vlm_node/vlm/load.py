@@ -37,6 +37,7 @@ def load_engine(
     dtype: str = "auto",
     *,
     allow_download: bool = False,
+    several_pictures: bool = False,
 ) -> Blip2Engine:
     """Load a model with its adapters into this process.
 
@@ -44,6 +45,8 @@ def load_engine(
     adapter: "default" (the card's, or none), "" (the base), a name from the card, or an adapter directory.
     device: "auto", "cpu", "cuda", "cuda:1". dtype: "auto" (bfloat16 on a CUDA device that has it, else float32),
     "float32", "bfloat16", "float16" (never with T5, whose activations overflow).
+    several_pictures: the caller shows as many pictures at a time as the engine's `frames`; else an adapter that was
+    trained on more than one is refused.
     Raises UserError with one line for everything that the user can put right.
     """
     card = read_model_card(model_directory(model, allow_download=allow_download))
@@ -66,7 +69,9 @@ def load_engine(
     vision_adapters = set()
     base_sha256 = model_sha256(card.weights) if adapter_cards else ""
     for name, adapter_card in adapter_cards.items():
-        peft_model, components = load_adapter(peft_model or loaded, adapter_card, name, base_sha256)
+        peft_model, components = load_adapter(
+            peft_model or loaded, adapter_card, name, base_sha256, several_pictures=several_pictures
+        )
         if components - {"language_model"}:
             vision_adapters.add(name)
     info = EngineInfo(
@@ -78,8 +83,9 @@ def load_engine(
         adapters=tuple(adapters),
     )
     return Blip2Engine(
-        loaded, tokenizer, preprocessor, info, peft_model=peft_model, vision_adapters=frozenset(vision_adapters)
-    )
+        loaded, tokenizer, preprocessor, info, peft_model=peft_model, vision_adapters=frozenset(vision_adapters),
+        frames={name: adapter_card.frames for name, adapter_card in adapter_cards.items()},
+    )  # fmt: skip
 
 
 def prepare() -> None:

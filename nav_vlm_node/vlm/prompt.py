@@ -27,6 +27,11 @@ IGNORE = -100  # the label that the loss skips
 PaddingSide = Literal["left", "right"]
 
 
+def prompt_of(frames: int) -> str:
+    """The prompt template as a card has it: what an adapter that looks at several pictures is marked with."""
+    return PROMPT_TEMPLATE if frames == 1 else f"[{frames} pictures, three a second] {PROMPT_TEMPLATE}"
+
+
 def build_prompt(query: str) -> str:
     """The prompt text for one question; runs of blanks and control characters become one blank."""
     printable = "".join(c if c.isprintable() else " " for c in query)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 
 from nav_vlm_node.instruction import Action, Step
@@ -83,6 +84,17 @@ def questions(rng: random.Random) -> list[tuple[str, Truth]]:
     return asked
 
 
+class Seen(str):
+    """A picture's name, with what the language model would get of the picture."""
+
+    embeds: torch.Tensor
+
+    def __new__(cls, name: str, image: npt.NDArray[np.uint8]) -> Seen:
+        seen = super().__new__(cls, name)
+        seen.embeds = torch.from_numpy(image.astype(np.float32)).flatten(0, 1)
+        return seen
+
+
 class SeeingEngine:
     """Stands in for Blip2Engine: knows the data set's pictures by their bytes and gives the right answer to what is
     asked about the one it is shown. Without adapter it only says where things are. calls: batches answered."""
@@ -93,13 +105,14 @@ class SeeingEngine:
         pictures = Pictures(data.folder, view)
         self.lines: dict[tuple[str, str], Sample] = {(s.image, s.question): s for s in data.samples}
         self.images = {pictures(s).tobytes(): s.image for s in data.samples}
+        self.frames = 1
         self.calls: list[tuple[str, int]] = []
         self.largest = 0
         self.closed = False
 
     def encode_batch(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[Any]:
         self.largest = max(self.largest, len(images))
-        return [self.images[image.tobytes()] for image in images]
+        return [Seen(self.images[image.tobytes()], image) for image in images]
 
     def generate_batch(
         self, visuals: Sequence[Any], queries: Sequence[str], *, max_new_tokens: int

@@ -10,7 +10,7 @@ from nav_vlm_node.vlm.prompt import IGNORE, encode_prompts
 from nav_vlm_training.augment.example import Example
 from nav_vlm_training.augment.plan import Augment, Pool
 from nav_vlm_training.data.samples import read_dataset
-from nav_vlm_training.fit.batches import choose_shots, drawn, parts, rows_of, updates_of, with_shots
+from nav_vlm_training.fit.batches import drawn, parts, rows_of, updates_of
 from tests.nav_vlm_training.datasets import make_dataset
 from tests.tiny_models import NUM_QUERY_TOKENS, Language, tiny_model, tiny_tokenizer
 
@@ -113,14 +113,3 @@ def test_rows_learn_the_answer_and_nothing_else(language: Language, frames: int)
     else:
         assert (labels[:, : frames * NUM_QUERY_TOKENS] == IGNORE).all()
         assert (mask[:, -1] == 1).all()  # on the left: the last place is real in every row
-
-
-def test_solved_questions_stand_before_the_question(examples: list[Example]) -> None:
-    shots = choose_shots(examples, 3, 0)
-    assert len({answer for _, answer in shots}) == 3
-    assert choose_shots(examples, 3, 0) == shots
-    assert with_shots("Where is it?", [("A?", "B."), ("C?", "D.")]) == (
-        "A? Answer: B. Question: C? Answer: D. Question: Where is it?"
-    )
-    assert with_shots("Where is it?", []) == "Where is it?"
-    assert len(choose_shots(examples[:1], 3, 0)) == 1

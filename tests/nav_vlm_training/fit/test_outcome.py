@@ -65,7 +65,7 @@ def test_three_frames_are_refused_where_one_is_looked_at(plan: Planned) -> None:
     fit(done)
     assert json.loads((done.run / "adapter" / "nav_vlm.json").read_text())["frames"] == 3
     assert done.model is not None
-    with pytest.raises(UserError, match=r"was trained with the prompt '.3 pictures"):
+    with pytest.raises(UserError, match=r"looks at 3 pictures at a time, and here it would see one"):
         answer(done.model, str(done.run / "adapter"))
 
 

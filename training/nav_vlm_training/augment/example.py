@@ -42,13 +42,11 @@ class Example:
         return swap_sides(self.told) if self.mirrored else self.told
 
     def images(self, pictures: Pictures, frames: int = 1) -> list[Image]:
-        """The last `frames` pictures as the model sees them, the newest last; uint8 [H, W, 3] each.
+        """The last `frames` pictures as the model sees them, see `Sample.frames`; uint8 [H, W, 3] each.
 
-        Where the camera had just begun, its first picture stands for those before it. Raises UserError.
+        Raises UserError.
         """
-        names = (*self.sample.earlier, self.sample.image)[-frames:]
-        names = (names[0],) * (frames - len(names)) + names
-        shown = [pictures(replace(self.sample, image=name)) for name in names]
+        shown = [pictures(replace(self.sample, image=name)) for name in self.sample.frames(frames)]
         return [np.ascontiguousarray(image[:, ::-1]) for image in shown] if self.mirrored else shown
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from nav_vlm_node import results
 from nav_vlm_node.errors import UserError
 from nav_vlm_training.evaluation.evaluate import BASELINES, EvaluationPlan, evaluate
+from nav_vlm_training.evaluation.systems import KNOWN
 
 HELP = "how right a model's answers are on a data set, beside baselines"
 NO_BASELINES = "none"
@@ -33,7 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N questions, drawn by --seed (all)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of what is drawn and shuffled (0)")
     parser.add_argument(
-        "--baselines", default=",".join(BASELINES), metavar="B,...", help=f"or {NO_BASELINES} ({','.join(BASELINES)})"
+        "--shots", type=int, default=0, metavar="N", help="solved questions in the prompt, from the train split (0)"
+    )
+    parser.add_argument(
+        "--baselines",
+        default=",".join(BASELINES),
+        metavar="B,...",
+        help=f"of {','.join(KNOWN)}; or {NO_BASELINES} ({','.join(BASELINES)})",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="keep answers and reports there; the same command goes on with them"
@@ -58,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("matplotlib is missing, which the report is drawn with; run: pip install matplotlib")
     plan = EvaluationPlan(
         data=args.data, model=args.model, adapter=args.adapter, splits=_words(args.split), limit=args.limit,
-        seed=args.seed, baselines=_baselines(args.baselines), out=args.out, batch=args.batch,
+        seed=args.seed, shots=args.shots, baselines=_baselines(args.baselines), out=args.out, batch=args.batch,
         text=args.text or args.encoder is not None, encoder=args.encoder,
         max_new_tokens=args.max_new_tokens, device=args.device, dtype=args.dtype,
     )  # fmt: skip
@@ -108,6 +115,6 @@ def _words(text: str) -> tuple[str, ...]:
 def _baselines(text: str) -> tuple[str, ...]:
     chosen = () if text == NO_BASELINES else _words(text)
     for name in chosen:
-        if name not in BASELINES:
-            raise UserError(f"no baseline {name!r}: give some of {', '.join(BASELINES)}, or {NO_BASELINES}")
+        if name not in KNOWN:
+            raise UserError(f"no baseline {name!r}: give some of {', '.join(KNOWN)}, or {NO_BASELINES}")
     return chosen

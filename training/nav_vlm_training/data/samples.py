@@ -50,6 +50,12 @@ class Sample:
     rig: Rig
     earlier: tuple[str, ...] = ()
 
+    def frames(self, count: int) -> tuple[str, ...]:
+        """Its last `count` pictures, the newest last; where the camera had just begun, its first one stands for those
+        before it."""
+        names = (*self.earlier, self.image)[-count:]
+        return (names[0],) * (count - len(names)) + names
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.confidence import confidence
-from nav_vlm_node.vlm.protocol import EngineError, EngineOutOfMemory, VisualTokens
+from nav_vlm_node.vlm.protocol import EngineError, EngineOutOfMemory
 from nav_vlm_training.data.samples import Pictures, Sample
+from nav_vlm_training.evaluation.shots import Shots, with_shots
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine
 
 BOOK = "answers.jsonl"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,8 @@ class AnswerBook:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # of a full disk, which `add` has told: what was kept is whole
+                self._file.close()
 
     def __contains__(self, job: Job) -> bool:
         return job.key in self._answers
@@ -138,22 +142,36 @@ def answer_all(
     *,
     batch: int,
     max_new_tokens: int,
+    shots: Shots = (),
     done: Callable[[int], object] = lambda count: None,
 ) -> None:
     """Put to the engine, as it is set, what the book does not have yet; only one batch of pictures is in memory.
 
-    done: told how many were answered, as they are. Raises UserError, also for what goes wrong in the engine.
+    An adapter that was trained on several pictures at a time is shown as many. shots: solved questions that stand
+    before each. done: told how many were answered, as they are. Raises UserError, also for what goes wrong in the
+    engine.
     """
     waiting: dict[str, Job] = {}
     for job in jobs:
         if job not in book:
             waiting.setdefault(job.key, job)
     todo = sorted(waiting.values(), key=lambda job: (job.shown.image, job.sample.number))
+
+    def answer(part: Sequence[Job]) -> None:
+        book.add(zip(part, _answer(engine, pictures, part, shots, max_new_tokens), strict=True))
+
+    in_parts(todo, batch, answer, done)
+
+
+def in_parts(
+    todo: Sequence[T], batch: int, work: Callable[[Sequence[T]], object], done: Callable[[int], object]
+) -> None:
+    """`work` on all, `batch` at a time, fewer where the engine's memory does not do. Raises UserError."""
     start = 0
     while start < len(todo):
         part = todo[start : start + batch]
         try:
-            book.add(zip(part, _answer(engine, pictures, part, max_new_tokens), strict=True))
+            work(part)
         except EngineOutOfMemory as error:
             if batch == 1:
                 raise UserError(f"{error}; use another --device") from None
@@ -165,15 +183,20 @@ def answer_all(
         done(len(part))
 
 
-def _answer(engine: Blip2Engine, pictures: Pictures, jobs: Sequence[Job], max_new_tokens: int) -> list[Written]:
+def _answer(
+    engine: Blip2Engine, pictures: Pictures, jobs: Sequence[Job], shots: Shots, max_new_tokens: int
+) -> list[Written]:
+    frames = engine.frames
     images: dict[str, npt.NDArray[np.uint8]] = {}
     for job in jobs:
-        if job.shown.image not in images:
-            images[job.shown.image] = pictures(job.shown)
-    encoded: dict[str, VisualTokens] = dict(zip(images, engine.encode_batch(list(images.values())), strict=True))
+        for name in job.shown.frames(frames):
+            if name not in images:
+                images[name] = pictures(replace(job.shown, image=name))
+    encoded = dict(zip(images, engine.encode_batch(list(images.values())), strict=True))
+    walks = [[encoded[name] for name in job.shown.frames(frames)] for job in jobs]
     answers = engine.generate_batch(
-        [encoded[job.shown.image] for job in jobs],
-        [job.sample.question.strip() for job in jobs],
+        [engine.joined(walk) if frames > 1 else walk[0] for walk in walks],
+        [with_shots(job.sample.question.strip(), shots) for job in jobs],
         max_new_tokens=max_new_tokens,
     )
     return [Written(text, confidence(tokens)) for text, tokens in answers]

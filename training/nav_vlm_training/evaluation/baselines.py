@@ -2,7 +2,7 @@
 
 The first two learn from reference questions that are not being judged: the train split, or else, scene by scene, the
 other half of what is judged. Among the answers that they have seen they choose the one that would have been right in
-direction most often, so that they are as strong as such a thing can be.
+direction most often, so that they are as strong as such a thing can be. `retrieval` has one that looks at pictures.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def learn_question_only(reference: Sequence[Sample]) -> Callable[[Sample], str]:
         by_landmark[landmark_of(sample.question) or ""].append(sample)
     # A question that names nothing known is like others that do not.
     questions = [question for question in by_question if not landmark_of(question)] or list(by_question)
-    bags, vocabulary = _bags(questions)
+    nearest = nearest_question(questions)
 
     @cache
     def answer(question: str) -> str:
@@ -53,26 +53,36 @@ def learn_question_only(reference: Sequence[Sample]) -> Callable[[Sample], str]:
             return best_answer(by_landmark[landmark])
         if question in by_question:
             return best_answer(by_question[question])
-        nearest = int(np.argmax(bags @ _bag(question, vocabulary)))
-        return best_answer(by_question[questions[nearest]])
+        return best_answer(by_question[nearest(question)])
 
     return lambda sample: answer(sample.question)
 
 
 def cross_fitted(learn: Learn, judged: Sequence[Sample], everything: Sequence[Sample]) -> list[str]:
-    """An answer for each of `judged` by what was learnt from others: `everything`'s train split if it is not judged,
-    else the half of the judged scenes that the question is not in."""
-    numbers = {sample.number for sample in judged}
-    train = [sample for sample in everything if sample.split == TRAIN and sample.number not in numbers]
-    if train:
-        answer = learn(train)
-        return [answer(sample) for sample in judged]
-    halves: tuple[list[Sample], list[Sample]] = ([], [])
+    """An answer for each of `judged` by what was learnt from others, see `references`."""
+    answers: dict[int, str] = {}
+    for reference, part in references(judged, everything):
+        answer = learn(reference)
+        answers.update((sample.number, answer(sample)) for sample in part)
+    return [answers[sample.number] for sample in judged]
+
+
+def references(
+    judged: Sequence[Sample], everything: Sequence[Sample]
+) -> list[tuple[Sequence[Sample], Sequence[Sample]]]:
+    """What may be learnt from, and which of `judged` it is for: `everything`'s train split, of scenes that are not
+    judged, for all; where there is none, for each half of the judged scenes the other half."""
+    if train := unjudged(judged, everything):
+        return [(train, judged)]
     half_of = {scene: i % 2 for i, scene in enumerate(sorted({sample.scene for sample in judged}))}
-    for sample in judged:
-        halves[half_of[sample.scene]].append(sample)
-    learnt = [learn(halves[1]), learn(halves[0])]
-    return [learnt[half_of[sample.scene]](sample) for sample in judged]
+    halves = [[sample for sample in judged if half_of[sample.scene] == half] for half in (0, 1)]
+    return [(halves[1], halves[0]), (halves[0], halves[1])]
+
+
+def unjudged(judged: Sequence[Sample], everything: Sequence[Sample]) -> list[Sample]:
+    """The train split's questions about scenes that are not judged."""
+    scenes = {sample.scene for sample in judged}
+    return [sample for sample in everything if sample.split == TRAIN and sample.scene not in scenes]
 
 
 def best_answer(reference: Sequence[Sample]) -> str:
@@ -113,6 +123,12 @@ def _right(text: str, bearings: npt.NDArray[np.float64]) -> int:
         return 0
     off = np.abs((bearings - direction + math.pi) % math.tau - math.pi)
     return int((off <= DIRECTION_TOLERANCE).sum())
+
+
+def nearest_question(questions: Sequence[str]) -> Callable[[str], str]:
+    """Of a question: that of `questions` which shares most words with it."""
+    bags, vocabulary = _bags(questions)
+    return lambda question: questions[int(np.argmax(bags @ _bag(question, vocabulary)))]
 
 
 def _words(question: str) -> list[str]:

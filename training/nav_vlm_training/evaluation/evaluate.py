@@ -31,20 +31,34 @@ from nav_vlm_training.evaluation.judging import (
     margin,
     scores,
 )
+from nav_vlm_training.evaluation.retrieval import Part, parts_of, retrieve, to_see
+from nav_vlm_training.evaluation.systems import (
+    BASE,
+    CONSTANT,
+    KNOWN,
+    MODEL,
+    QUESTION_ONLY,
+    RETRIEVAL,
+    USUAL,
+    System,
+    check_lengths,
+    solved,
+    systems_of,
+)
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine
     from nav_vlm_training.evaluation.texts import Texts
 
-MODEL, BASE, SHUFFLED, CONSTANT, QUESTION_ONLY = "model", "base", "shuffled", "constant", "question_only"
-BASELINES = (BASE, CONSTANT, QUESTION_ONLY, SHUFFLED)
+BASELINES = USUAL  # few_shot is known too
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPlan:
     """What to evaluate. model: None for the embedded one. adapter: "default", "", a name, a directory.
 
-    splits: () for all but train and val. limit: questions, 0 for all. out: where answers and reports are kept.
+    splits: () for all but train and val. limit: questions, 0 for all. shots: solved questions in the prompt, drawn from
+    the train split by `seed`. baselines: of systems.KNOWN. out: where answers and reports are kept.
     text: whether the texts are compared too, by the encoder in that directory, None for the small one.
     """
 
@@ -54,6 +68,7 @@ class EvaluationPlan:
     splits: tuple[str, ...] = ()
     limit: int = 0
     seed: int = 0
+    shots: int = 0
     baselines: tuple[str, ...] = BASELINES
     out: Path | None = None
     text: bool = False
@@ -76,40 +91,47 @@ class Evaluation:
 
 def evaluate(plan: EvaluationPlan) -> Evaluation:
     """Answers what is not answered yet, and judges it all. Raises UserError; Ctrl-C loses nothing where `out` is."""
-    if plan.batch < 1 or plan.limit < 0 or plan.max_new_tokens < 1:
-        raise UserError("--batch and --max-new-tokens must be at least 1, --limit at least 0")
+    if plan.batch < 1 or plan.max_new_tokens < 1 or min(plan.limit, plan.shots) < 0:
+        raise UserError("--batch and --max-new-tokens must be at least 1, --limit and --shots at least 0")
     data = read_dataset(plan.data)
     samples = select(data.samples, plan.splits, plan.limit, plan.seed)
     if not samples:
         raise UserError(f"no questions to evaluate in {plan.data}")
+    shots = solved(data, samples, plan.shots, plan.seed, f"--shots {plan.shots}")
     from nav_vlm_node.vlm.load import load_engine
 
     texts = _texts(plan)
     directory = plan.model or paths.embedded_model()
-    engine = load_engine(directory, plan.adapter, plan.device, plan.dtype)
+    engine = load_engine(directory, plan.adapter, plan.device, plan.dtype, several_pictures=True)
+    adapter, frames = engine.info.adapter, engine.frames
     began = time.monotonic()
     try:
         weights = model_sha256(read_model_card(directory).weights)
         identity = {
-            "model_sha256": weights, "adapter_sha256": adapter_sha256(directory, plan.adapter, engine.info.adapter),
+            "model_sha256": weights, "adapter_sha256": adapter_sha256(directory, plan.adapter, adapter),
             "data_sha256": data.sha256, "prompt": PROMPT_TEMPLATE, "max_new_tokens": plan.max_new_tokens,
-            "dtype": engine.info.dtype,
+            "dtype": engine.info.dtype, **({"shots": [list(shot) for shot in shots]} if shots else {}),
         }  # fmt: skip
-        jobs = _jobs(plan, samples, engine.info.adapter)
+        systems = systems_of(plan.baselines, samples, data, adapter, shots, plan.seed)
+        check_lengths(engine, systems, plan.max_new_tokens)
+        parts = parts_of(samples, data.samples, plan.seed) if RETRIEVAL in plan.baselines else []
         with AnswerBook(plan.out, identity) as book:
-            before = len(book)
-            _answer(engine, Pictures(data.folder, engine.info.view), jobs, book, plan)
+            asked = _answer(engine, Pictures(data.folder, engine.info.view), systems, parts, book, plan)
+            jobs = {name: system.jobs for name, system in systems.items()}
+            if parts:
+                jobs[RETRIEVAL] = _in_order([job for part in parts for job in part.jobs])
             judged = {
-                system: [judge_text(job.sample, book[job].text, book[job].confidence) for job in part]
-                for system, part in jobs.items()
+                name: [judge_text(job.sample, book[job].text, book[job].confidence) for job in part]
+                for name, part in jobs.items()
             }
-            asked = len(book) - before
     finally:
         engine.close()
     seconds = time.monotonic() - began
     about = {
         "model": engine.info.model,
-        "adapter": engine.info.adapter,
+        "adapter": adapter,
+        "frames": frames,
+        "shots": plan.shots,
         "model_sha256": weights,
         "adapter_sha256": identity["adapter_sha256"],
         "device": engine.info.device,
@@ -142,38 +164,40 @@ def adapter_sha256(model: Path, asked: str, name: str) -> str:
     return digest.hexdigest()
 
 
-def _jobs(plan: EvaluationPlan, samples: Sequence[Sample], adapter: str) -> dict[str, list[Job]]:
-    """What the engine is to answer, by system."""
-    jobs = {MODEL: [Job(MODEL, sample, sample) for sample in samples]}
-    if BASE in plan.baselines and adapter:
-        jobs[BASE] = [Job(BASE, sample, sample) for sample in samples]
-    if SHUFFLED in plan.baselines:
-        instead = baselines.shuffled(samples, plan.seed)
-        if instead is not None:
-            jobs[SHUFFLED] = [Job(SHUFFLED, sample, instead[sample.image]) for sample in samples]
-    return jobs
+def _in_order(jobs: Sequence[Job]) -> list[Job]:
+    return sorted(jobs, key=lambda job: job.sample.number)
 
 
 def _answer(
-    engine: Blip2Engine, pictures: Pictures, jobs: dict[str, list[Job]], book: AnswerBook, plan: EvaluationPlan
-) -> None:
-    adapter = engine.info.adapter
-    total = len({job.key for part in jobs.values() for job in part})
-    known = len({job.key for part in jobs.values() for job in part if job in book})
+    engine: Blip2Engine,
+    pictures: Pictures,
+    systems: dict[str, System],
+    parts: Sequence[Part],
+    book: AnswerBook,
+    plan: EvaluationPlan,
+) -> int:
+    """Fills the book; the bar counts answers, and pictures that are only looked at. Returns how many were answered."""
+    jobs = {job.key: job for system in systems.values() for job in system.jobs}
+    known = sum(job in book for job in jobs.values())
+    total = len(jobs) + len(to_see(parts, book))
     often = 0.5 if sys.stderr.isatty() else 15.0  # seconds between two lines of a log
-    with tqdm(total=total, initial=known, unit="answer", mininterval=often, disable=plan.quiet) as bar:
+    with tqdm(total=total, initial=known, unit="step", mininterval=often, disable=plan.quiet) as bar:
         try:
-            for system, part in jobs.items():
-                bar.set_description(system)
-                engine.set_adapter("" if system == BASE else adapter)
+            for name, system in systems.items():
+                bar.set_description(name)
+                engine.set_adapter(system.adapter)
                 answer_all(
-                    engine, pictures, part, book,
+                    engine, pictures, system.jobs, book, shots=system.shots,
                     batch=plan.batch, max_new_tokens=plan.max_new_tokens, done=bar.update,
                 )  # fmt: skip
+            if parts:
+                bar.set_description(RETRIEVAL)
+                retrieve(engine, pictures, parts, book, batch=plan.batch, done=bar.update)
         except KeyboardInterrupt:
             goes_on = "the same command goes on from here" if plan.out else "give --out to be able to go on"
             bar.write(f"interrupted after {len(book)} answers; {goes_on}", file=sys.stderr)
             raise
+    return len(jobs) - known
 
 
 def _figures(
@@ -214,8 +238,8 @@ def _figures(
             "scenes": len({sample.scene for sample in samples}),
             "visible_off_centre": scores(model)["reversal_rate"]["n"],
         },
-        "baselines": {name: beside[name] for name in BASELINES if name in beside},
-        "margins": {name: margin(model, answered[name]) for name in BASELINES if name in answered},
+        "baselines": {name: beside[name] for name in KNOWN if name in beside},
+        "margins": {name: margin(model, answered[name]) for name in KNOWN if name in answered},
         "risk_coverage": doubts(model),
         "words_per_answer": words_per_answer(one.text for one in model).to_json(),
         "groups": groups(model),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,10 @@ from nav_vlm_training.evaluation.judging import Judged
 WORST, DRAWN = 48, 12
 SYSTEMS = {
     "base": "base, its descriptions parsed",
+    "few_shot": "base after four solved questions",
     "constant": "one answer to everything",
     "question_only": "the question alone",
+    "retrieval": "the most alike picture's answer",
     "shuffled": "another scene's picture",
 }
 
@@ -30,9 +33,19 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
     figures = evaluation.figures
     results.write(out / "report.json", figures)
     plot = confusion_plot(figures["directions"])
-    (out / "directions.png").write_bytes(plot)
-    (out / "report.md").write_text(markdown(figures, worst(evaluation.judged)), encoding="utf-8")
-    (out / "report.html").write_text(page(evaluation, plot), encoding="utf-8")
+    _write(out / "directions.png", plot)
+    _write(out / "report.md", markdown(figures, worst(evaluation.judged)).encode())
+    _write(out / "report.html", page(evaluation, plot).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The file is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_bytes(data)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def worst(judged: Iterable[Judged], most: int = WORST) -> list[Judged]:
@@ -92,7 +105,12 @@ DIFFERENCE_HEADS = ["new", "familiar", "held out", "difference in points"]
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(_one_line(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks and control characters, which an untrained model may well write."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _title(figures: Mapping[str, Any]) -> str:
@@ -193,7 +211,7 @@ def _cards(evaluation: Evaluation, some: Iterable[Judged]) -> str:
         cards.append(
             f'<figure class="{"right" if one.right else "wrong"}"><img alt="" src="data:image/jpeg;base64,{picture}">'
             f"<figcaption><q>{html.escape(one.sample.question)}</q>"
-            f'<p class="said">{html.escape(one.text) or "(nothing)"}</p>'
+            f'<p class="said">{html.escape(_one_line(one.text)) or "(nothing)"}</p>'
             f'<p class="true">{html.escape(one.sample.text)}</p>'
             f'<p class="why">{html.escape(faults or "right")}</p>'
             f"<small>{html.escape(f'{one.sample.split}, {one.sample.room}, {one.sample.image}')}</small>"

@@ -7,7 +7,6 @@ however many processes and parts a batch is split into, it holds the same sample
 from __future__ import annotations
 
 import functools
-import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,6 @@ from nav_vlm_training.augment.plan import Augment, Pool
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
-
-SHOTS_SEED = 13
 
 
 def updates_of(questions: int, batch: int, epochs: int) -> int:
@@ -62,22 +59,6 @@ def rows_of(
         return encode_causal(tokenizer, questions, answers, image_tokens, config.image_token_id)
     ids, mask = encode_prompts(tokenizer, questions, image_tokens, config.image_token_id, "right")
     return ids, mask, encode_targets(tokenizer, answers)
-
-
-def with_shots(question: str, shots: Sequence[tuple[str, str]]) -> str:
-    """The text in the question's place in the prompt template that puts solved questions before it.
-
-    BLIP-2 takes one picture: the solved questions come without theirs and show only how answers are worded.
-    """
-    solved = "".join(f"{asked} Answer: {answered} Question: " for asked, answered in shots)
-    return solved + question
-
-
-def choose_shots(examples: Sequence[Example], count: int, seed: int) -> list[tuple[str, str]]:
-    """So many questions with different answers, drawn by `seed`."""
-    by_answer = {example.told: (example.said, example.told) for example in examples}
-    solved = sorted(by_answer.values())
-    return random.Random(SHOTS_SEED + seed).sample(solved, min(count, len(solved)))
 
 
 @functools.lru_cache(maxsize=4)

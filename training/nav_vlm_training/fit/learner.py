@@ -11,7 +11,8 @@ import torch
 
 from nav_vlm_training.augment.example import Example
 from nav_vlm_training.evaluation.answering import Written
-from nav_vlm_training.fit.batches import drawn, parts, rows_of, with_shots
+from nav_vlm_training.evaluation.shots import with_shots
+from nav_vlm_training.fit.batches import drawn, parts, rows_of
 from nav_vlm_training.fit.config import Span, rate_at
 from nav_vlm_training.fit.processes import Processes
 from nav_vlm_training.fit.scoring import Score, generate, score

@@ -10,7 +10,7 @@ from typing import Any
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.adapters import save_adapter
 from nav_vlm_node.vlm.card import CARD, WEIGHTS_INDEX, read_json, write_json
-from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
+from nav_vlm_node.vlm.prompt import prompt_of
 from nav_vlm_node.vlm.quiet import quiet
 from nav_vlm_training.fit.checkpoint import Progress
 from nav_vlm_training.fit.setup import Setup
@@ -55,11 +55,6 @@ def write_outcome(setup: Setup, progress: Progress, lines: Sequence[Mapping[str,
         for left in (draft, old):
             shutil.rmtree(left, ignore_errors=True)
     return directory
-
-
-def prompt_of(frames: int) -> str:
-    """The prompt template as the card has it. Who looks at one picture must refuse an adapter that needs more."""
-    return PROMPT_TEMPLATE if frames == 1 else f"[{frames} pictures, three a second] {PROMPT_TEMPLATE}"
 
 
 def render(setup: Setup, progress: Progress, lines: Sequence[Mapping[str, Any]]) -> str:

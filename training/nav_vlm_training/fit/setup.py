@@ -22,7 +22,7 @@ from nav_vlm_training.augment.plan import Pool
 from nav_vlm_training.augment.rephrase import Rephraser, rephrase_all
 from nav_vlm_training.data.balance import sampling_weights
 from nav_vlm_training.data.samples import Dataset, Pictures, Sample, read_dataset, select
-from nav_vlm_training.fit.batches import choose_shots, with_shots
+from nav_vlm_training.evaluation.shots import choose_shots, with_shots
 from nav_vlm_training.fit.config import FitConfig, to_json
 from nav_vlm_training.fit.features import Eyes, FeatureCache
 from nav_vlm_training.fit.processes import Processes
@@ -146,7 +146,7 @@ def _shots(
     examples: list[Example], variant: Variant, config: FitConfig, tokenizer: PreTrainedTokenizerBase, asked: list[str]
 ) -> list[tuple[str, str]]:
     """As many as fit before the longest question."""
-    shots = choose_shots(examples, variant.shots, config.seed)
+    shots = choose_shots([(e.said, e.told) for e in examples], variant.shots, config.seed)
     longest = max(asked, key=len)
     while shots:
         try:
