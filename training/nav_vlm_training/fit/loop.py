@@ -66,17 +66,20 @@ class Run:
 
     def to_its_end(self, interruption: Interruption) -> Fitted:
         """The whole run, from where it stands."""
-        self._begin()
-        with self._bar() as bar:
-            while not self.progress.ended:
-                if self.processes.any(interruption.asked):
-                    self._interrupted(bar)
-                if self._evaluation_is_due():
-                    judged = self.learner.evaluate(self.progress.step, lambda: interruption.asked)
-                    if judged is not None:
-                        self._take_note(judged, bar)
-                    continue
-                self._update(bar)
+        try:
+            self._begin()
+            with self._bar() as bar:
+                while not self.progress.ended:
+                    if self.processes.any(interruption.asked):
+                        self._interrupted(bar)
+                    if self._evaluation_is_due():
+                        judged = self.learner.evaluate(self.progress.step, lambda: interruption.asked)
+                        if judged is not None:
+                            self._take_note(judged, bar)
+                        continue
+                    self._update(bar)
+        finally:
+            self.record.close()
         self._finish()
         evaluations = (line for line in self.record.lines() if line["event"] == "evaluation")
         best = next((line for line in evaluations if line["step"] == self.progress.best_step), {})
@@ -154,7 +157,8 @@ class Run:
             self.record.go_on(self.progress.step, self.progress.evaluated)
         if self.spans:
             self.learner.enter(span_at(self.spans, self.progress.step))
-        if not self.record.board(setup.plan.run / "tensorboard", self.progress.step) and not setup.plan.quiet:
+        forgotten = self.progress.step + 1 if found else 0
+        if not self.record.board(setup.plan.run / "tensorboard", forgotten) and not setup.plan.quiet:
             print("no TensorBoard (pip install tensorboard); run.jsonl has the same figures", file=sys.stderr)
 
     def _interrupted(self, bar: tqdm[Any]) -> None:
@@ -168,7 +172,6 @@ class Run:
     def _finish(self) -> None:
         """The best weights, as an adapter (or a model) with its card."""
         setup = self.setup
-        self.record.close()
         if setup.trained and self.processes.first:
             load_best(setup.plan.run, setup.trained)
             set_modes(setup.model, ())

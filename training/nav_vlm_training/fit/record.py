@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +56,21 @@ class RunRecord:
             raise _cannot_write(self.path, error) from None
         self.add("resumed", step)
 
-    def board(self, folder: Path, step: int) -> bool:
-        """Write numbers for TensorBoard too, from `step` on; False where its package is missing."""
+    def board(self, folder: Path, first: int) -> bool:
+        """Write numbers for TensorBoard too; False where its package is missing. Raises UserError for a full disk.
+
+        What an earlier process wrote of step `first` and later is forgotten, as it is in the record.
+        """
         if not self._writes:
             return True
         try:
             from torch.utils.tensorboard import SummaryWriter  # type: ignore[attr-defined,unused-ignore]
         except ImportError:
             return False
-        self._board = SummaryWriter(str(folder), purge_step=step or None)
+        try:
+            self._board = SummaryWriter(str(folder), purge_step=first)
+        except OSError as error:
+            raise _cannot_write(folder, error) from None
         return True
 
     def add(self, event: str, step: int, **values: Any) -> None:
@@ -72,11 +79,15 @@ class RunRecord:
             return
         seconds = round(self._before + time.monotonic() - self._began, 2)
         self._append({"event": event, "step": step, "seconds": seconds, **finite(values)})
-        if self._board is not None:
-            for name, value in values.items():
-                number = value.get("value") if isinstance(value, dict) else value
-                if isinstance(number, (int, float)):
+        if self._board is None:
+            return
+        for name, value in values.items():
+            number = value.get("value") if isinstance(value, dict) else value
+            if isinstance(number, (int, float)):
+                try:
                     self._board.add_scalar(f"{event}/{name}", number, step)
+                except OSError as error:
+                    raise _cannot_write(Path(self._board.log_dir), error) from None
 
     def lines(self) -> list[dict[str, Any]]:
         """What is there so far; a last line that a killed run left half-written is dropped. Raises UserError."""
@@ -93,9 +104,11 @@ class RunRecord:
         return found
 
     def close(self) -> None:
-        """At the end."""
-        if self._board is not None:
-            self._board.close()
+        """At the end, however it came; again does nothing."""
+        board, self._board = self._board, None
+        if board is not None:
+            with suppress(OSError):  # of a full disk: the record has the same figures
+                board.close()
 
     def _append(self, line: Mapping[str, Any]) -> None:
         try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from nav_vlm_node.vlm.blip2 import prompt_embeds
 from nav_vlm_node.vlm.prompt import IGNORE
+
+Rows = TypeVar("Rows")  # a part of a batch, of whatever kind: `Batch` here, other families have their own
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,10 @@ def answer_loss(model: Any, batch: Batch) -> torch.Tensor:
 
 
 def train_step(
-    loss_of: Callable[[Batch], torch.Tensor],
+    loss_of: Callable[[Rows], torch.Tensor],
     parameters: Sequence[nn.Parameter],
     optimizer: torch.optim.Optimizer,
-    batches: Iterable[Batch],
+    batches: Iterable[Rows],
     *,
     tokens: int,
     clip: float = 0.0,
