@@ -125,8 +125,10 @@ def door(rng: Rng, kind: str = "door") -> Item:
     return Item(kind, parts, rectangle(0.08, width), height + (0.45 if kind == "exit" else 0.1))
 
 
-def open_door(rng: Rng) -> Item:
-    """An opening with its leaf swung into the room, and a stub of what lies behind it."""
+def open_door(rng: Rng, *, sill: float = 0.0) -> Item:
+    """An opening with its leaf swung into the room, and a stub of what lies behind it; or, where there is another room
+    behind, a sill of so many metres through the wall.
+    """
     half, height, depth = rng.uniform(0.42, 0.6), rng.uniform(1.95, 2.2), rng.uniform(1.2, 2.5)
     leaf = _leaf_colour(rng)
     beyond = colour(rng, (0.2, 0.95), (0, 0.4))
@@ -142,10 +144,14 @@ def open_door(rng: Rng) -> Item:
         Part("box", (-depth / 2 - 0.02, -outer, up), (inner, 0.02, up), beyond * 0.9),
     ]
     floor = colour(rng, (0.2, 0.8), (0, 0.4))
-    parts += [
+    stub = [
         Part("box", (-depth / 2, 0, -0.02), (depth / 2, outer, 0.02), floor, material(rng, "flat", 0.5)),
         Part("box", (-depth / 2 - 0.02, 0, height + 0.02), (inner, outer, 0.02), beyond),
     ]
+    if sill:
+        parts = [*parts[:4], Part("box", (-sill / 2, 0, -0.05), (sill / 2, half + 0.05, 0.05), floor)]
+    else:
+        parts += stub
     standing = rectangle(0.02, half) @ _turned(-side * angle) + (x + 0.05, y)
     return Item("open door", parts, rectangle(0.08, half + 0.1), height + 0.1, leaf=standing)
 

@@ -7,6 +7,7 @@ Everything here is plain numbers; `world.py` draws it and `truth.py` says what c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,7 +79,8 @@ class Pose:
 class Scene:
     """One room. half: half width and half length [m]. ambient: 0..1, light from everywhere.
 
-    speeds: item -> m/s, of the people who walk, the way they face; () where nobody does.
+    speeds: item -> m/s, of the people who walk, the way they face; () where nobody does. segments: [N, 4] walls
+    from x, y to x, y on the floor, for what is no single room (half and height are then those of the whole); else None.
     """
 
     seed: int
@@ -92,6 +94,7 @@ class Scene:
     ambient: float = 0.3
     headlight: float = 0.3
     speeds: dict[int, float] = field(default_factory=dict)
+    segments: Vector | None = None
 
     def before(self, seconds: float) -> Scene:
         """The scene as it was so long ago: who walks was further back."""
@@ -103,7 +106,7 @@ class Scene:
 
 
 @dataclass(slots=True)
-class _Wall:
+class Wall:
     """A wall's inward normal (yaw), its distance from the middle, and the spans already taken."""
 
     yaw: float
@@ -127,12 +130,7 @@ def sample_scene(seed: int, *, room: str | None = None, family: str = "train", w
     spec = ROOMS[kind]
     half = (rng.uniform(*spec["width"]) / 2, rng.uniform(*spec["length"]) / 2)
     height = rng.uniform(*spec["height"])
-    walls = [
-        _Wall(0.0, half[0], half[1]),
-        _Wall(math.pi, half[0], half[1]),
-        _Wall(math.pi / 2, half[1], half[0]),
-        _Wall(-math.pi / 2, half[1], half[0]),
-    ]
+    walls = four_walls(half)
     items: list[Item] = []
     wall_rgb = furniture.colour(rng, (0.5, 1), (0, 0.35))
     shifted = family == SHIFTED
@@ -143,11 +141,21 @@ def sample_scene(seed: int, *, room: str | None = None, family: str = "train", w
     if walking:
         for _ in range(int(rng.integers(2, 5))):
             _place(rng, half, items, furniture.person(rng))
-    scene = Scene(seed, kind, family, half, height, _shell(rng, half, height, walls, items, wall_rgb), items)
-    _light(rng, scene)
+    scene = Scene(seed, kind, family, half, height, shell(rng, half, height, walls, items, wall_rgb), items)
+    scene.lights, scene.ambient, scene.headlight = light(rng, half, height, family)
     if walking:
         _set_out(rng, scene)
     return scene
+
+
+def four_walls(half: tuple[float, float]) -> list[Wall]:
+    """Of a room about the origin: west, east, south, north."""
+    return [
+        Wall(0.0, half[0], half[1]),
+        Wall(math.pi, half[0], half[1]),
+        Wall(math.pi / 2, half[1], half[0]),
+        Wall(-math.pi / 2, half[1], half[0]),
+    ]
 
 
 def _counts(rng: Rng, weights: dict[str, float], n: int) -> list[str]:
@@ -184,7 +192,7 @@ def _make_on_wall(rng: Rng, kind: str) -> Item:
 def _hang(
     rng: Rng,
     spec: dict[str, tuple[float, float]],
-    walls: list[_Wall],
+    walls: list[Wall],
     items: list[Item],
     height: float,
     wall_rgb: Vector,
@@ -286,10 +294,10 @@ def _is_free(scene: Scene, others: list[Vector], x: float, y: float) -> bool:
     return inside and not any(_inside(corners, x, y, 0.3) for corners in others)
 
 
-def _shell(
-    rng: Rng, half: tuple[float, float], height: float, walls: list[_Wall], items: list[Item], wall_rgb: Vector
+def shell(
+    rng: Rng, half: tuple[float, float], height: float, walls: list[Wall], items: Sequence[Item], wall_rgb: Vector
 ) -> list[Part]:
-    """Floor, ceiling and walls in the room's frame; walls leave out the openings."""
+    """Floor, ceiling and walls in the room's frame; walls leave out the openings of the open doors among `items`."""
     floor, ceiling = furniture.colour(rng, (0.25, 0.9), (0, 0.5)), furniture.colour(rng, (0.7, 1), (0, 0.12))
     parts = [
         Part("box", (0, 0, -0.05), (*half, 0.05), floor, furniture.material(rng, "flat", 0.8)),
@@ -322,15 +330,17 @@ def _shell(
     return parts
 
 
-def _light(rng: Rng, scene: Scene) -> None:
-    half_x, half_y = scene.half
-    held_out, shifted = scene.family == "heldout", scene.family == SHIFTED
+def light(rng: Rng, half: tuple[float, float], height: float, family: str) -> tuple[list[Light], float, float]:
+    """Two lamps of a room about the origin, and the light from everywhere and from the camera."""
+    half_x, half_y = half
+    lights = []
+    held_out, shifted = family == "heldout", family == SHIFTED
     for _ in range(2):
         # The held-out family is lit from the side by warm, dim lamps; the others from near the ceiling.
-        z = scene.height - 0.15 if not held_out else rng.uniform(1.2, 2.0)
+        z = height - 0.15 if not held_out else rng.uniform(1.2, 2.0)
         tint = 1 + rng.normal(0, 0.08, 3) if not held_out else np.array([1.15, 0.95, 0.7]) * rng.uniform(0.8, 1.1)
         tint = np.array(SHIFTED_TINT) * rng.uniform(0.8, 1.1) if shifted else tint
-        scene.lights.append(
+        lights.append(
             Light(
                 (rng.uniform(-half_x, half_x), rng.uniform(-half_y, half_y), z),
                 (rng.normal(0, 0.3), rng.normal(0, 0.3), -1.0),
@@ -338,8 +348,8 @@ def _light(rng: Rng, scene: Scene) -> None:
                 rng.uniform(0, 4),
             )
         )
-    scene.ambient = rng.uniform(*(SHIFTED_AMBIENT if shifted else (0.25, 0.6)))
-    scene.headlight = rng.uniform(*(SHIFTED_HEADLIGHT if shifted else (0.1, 0.6)))
+    ambient = rng.uniform(*(SHIFTED_AMBIENT if shifted else (0.25, 0.6)))
+    return lights, ambient, rng.uniform(*(SHIFTED_HEADLIGHT if shifted else (0.1, 0.6)))
 
 
 def sample_viewpoint(scene: Scene, index: int) -> tuple[Pose, Camera, Rig]:
@@ -419,12 +429,25 @@ def _interest(scene: Scene, x: float, y: float, yaw: float, half_fov: float) -> 
 
 
 def wall_distance(scene: Scene, x: float, y: float, bearing: float) -> float:
-    """Metres from (x, y) to the room's wall along `bearing` (room frame, radians)."""
+    """Metres from (x, y) to the nearest wall along `bearing` (room frame, radians); inf where there is none."""
+    if scene.segments is not None:
+        return _ray(scene.segments, x, y, bearing)
     reach = []
     for position, half, along in ((x, scene.half[0], math.cos(bearing)), (y, scene.half[1], math.sin(bearing))):
         if abs(along) > 1e-9:
             reach.append((math.copysign(half, along) - position) / along)
     return min(reach)
+
+
+def _ray(segments: Vector, x: float, y: float, bearing: float) -> float:
+    start, edge = segments[:, :2] - (x, y), segments[:, 2:] - segments[:, :2]
+    along = np.array([math.cos(bearing), math.sin(bearing)])
+    det = edge[:, 0] * along[1] - edge[:, 1] * along[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = (edge[:, 0] * start[:, 1] - edge[:, 1] * start[:, 0]) / det
+        u = (along[0] * start[:, 1] - along[1] * start[:, 0]) / det
+    hit = (np.abs(det) > 1e-9) & (u >= -1e-9) & (u <= 1 + 1e-9) & (t > 0)
+    return float(t[hit].min(initial=math.inf))
 
 
 def _inside(corners: Vector, x: float, y: float, margin: float) -> bool:

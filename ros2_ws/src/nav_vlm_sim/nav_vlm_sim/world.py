@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Camera
 from nav_vlm_sim import textures
 from nav_vlm_sim.furniture import Part
-from nav_vlm_sim.scene import Pose, Scene
+from nav_vlm_sim.scene import Light, Pose, Scene
 
 NO_GRAPHICS = (
     "MuJoCo cannot draw here ({}); install the Debian packages libegl1, libgl1 and libegl-mesa0 "
@@ -33,6 +34,7 @@ except (ImportError, AttributeError, OSError) as error:  # PyOpenGL fails in all
     raise UserError(NO_GRAPHICS.format(" ".join(str(error).split()))) from None
 
 POOL = {"box": 230, "cylinder": 4, "ellipsoid": 24, "capsule": 24}
+BUILDING_POOL = {"box": 900, "cylinder": 24, "ellipsoid": 96, "capsule": 64}  # for `walks.building`
 PATTERNS = 10  # of each sort ("flat" and "cube"), the number that furniture.material draws from
 MAX_SIDE = 1280  # pixels, of the largest picture that can be drawn
 SCENES_PER_WORLD = 48  # scenes that share one set of surface patterns
@@ -53,17 +55,20 @@ class Render:
 class World:
     """A drawing machine for the scenes of one pattern set. Close it, or use it as a context manager.
 
+    pool: solids of each shape, as many as the largest scene has.
+
     Only the thread that made it may use it (OpenGL). Raises UserError where nothing can be drawn.
     """
 
-    def __init__(self, seed: int, family: str = "train") -> None:
+    def __init__(self, seed: int, family: str = "train", pool: Mapping[str, int] = POOL) -> None:
         rng = np.random.default_rng([seed, 303, len(family)])
-        xml, assets = _model_xml(rng, family)
+        xml, assets = _model_xml(rng, family, pool)
+        self._pool = pool
         self.model = mujoco.MjModel.from_xml_string(xml, assets)
         self.data = mujoco.MjData(self.model)
         mujoco.mj_forward(self.model, self.data)
         self._material = {"": -1} | {self.model.material(i).name: i for i in range(self.model.nmat)}
-        self._free = {shape: [self.model.geom(f"{shape}{i}").id for i in range(n)] for shape, n in POOL.items()}
+        self._free = {shape: [self.model.geom(f"{shape}{i}").id for i in range(n)] for shape, n in pool.items()}
         try:
             self._gl = mujoco.GLContext(MAX_SIDE, MAX_SIDE)
             self._gl.make_current()
@@ -72,7 +77,7 @@ class World:
             raise UserError(NO_GRAPHICS.format(" ".join(str(error).split()))) from None
         self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR  # finer far away
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        self._scene = mujoco.MjvScene(self.model, maxgeom=400)
+        self._scene = mujoco.MjvScene(self.model, maxgeom=sum(pool.values()) + 100)
         self._option = mujoco.MjvOption()
         self._option.geomgroup[:] = 0
         self._option.geomgroup[0] = 1
@@ -105,20 +110,25 @@ class World:
         m.geom_group[:] = 5
         self._item_of_geom[:] = NOTHING
         self._shell_of_geom[:] = NOTHING
-        used = dict.fromkeys(POOL, 0)
+        used = dict.fromkeys(self._pool, 0)
         for index, part in enumerate(scene.shell):
             self._shell_of_geom[self._set(part, used, 0.0, 0.0, 0.0)] = index
         for index, item in enumerate(scene.items):
             for part in item.parts:
                 self._item_of_geom[self._set(part, used, item.x, item.y, item.yaw)] = index
-        for i, light in enumerate(scene.lights):
+        self.light(scene.lights)
+        m.vis.headlight.ambient[:] = scene.ambient
+        m.vis.headlight.diffuse[:] = scene.headlight
+        m.vis.headlight.specular[:] = 0
+
+    def light(self, lights: Sequence[Light]) -> None:
+        """Hangs these two lamps in place of the scene's."""
+        m = self.model
+        for i, light in enumerate(lights):
             self.data.light_xpos[i] = light.position
             self.data.light_xdir[i] = np.array(light.direction) / np.linalg.norm(light.direction)
             m.light_diffuse[i] = light.diffuse
             m.light_exponent[i] = light.exponent
-        m.vis.headlight.ambient[:] = scene.ambient
-        m.vis.headlight.diffuse[:] = scene.headlight
-        m.vis.headlight.specular[:] = 0
 
     def _set(self, part: Part, used: dict[str, int], x: float, y: float, yaw: float) -> int:
         geom = self._free[part.shape][used[part.shape]]
@@ -196,7 +206,7 @@ def camera_axes(pose: Pose) -> npt.NDArray[np.float64]:
     return np.stack([cr * right - sr * up, sr * right + cr * up, -ahead], axis=1)
 
 
-def _model_xml(rng: np.random.Generator, family: str) -> tuple[str, dict[str, bytes]]:
+def _model_xml(rng: np.random.Generator, family: str, pool: Mapping[str, int]) -> tuple[str, dict[str, bytes]]:
     """The pool as MJCF, and its pattern files."""
     assets, lines = {}, []
     for sort, mapping in (("flat", "2d"), ("cube", "cube")):
@@ -221,7 +231,7 @@ def _model_xml(rng: np.random.Generator, family: str) -> tuple[str, dict[str, by
         )
     geoms = "".join(
         f'<geom name="{shape}{i}" type="{shape}" size=".1 .1 .1" contype="0" conaffinity="0" group="5"/>'
-        for shape, n in POOL.items()
+        for shape, n in pool.items()
         for i in range(n)
     )
     xml = f"""<mujoco><visual><global offwidth="{MAX_SIDE}" offheight="{MAX_SIDE}"/>
