@@ -23,7 +23,7 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -236,12 +236,30 @@ def commands() -> str:
 
 def options() -> str:
     """The subcommands of nav-vlm with all their options."""
+    return _options("nav-vlm", cli.COMMANDS)
+
+
+def training_options() -> str:
+    """Those of nav-vlm-train."""
+    from nav_vlm_training.cli import COMMANDS as TRAINING
+
+    return _options("nav-vlm-train", TRAINING)
+
+
+def variants() -> str:
+    """What `nav-vlm-train fit --variant` knows."""
+    from nav_vlm_training.variants import VARIANTS
+
+    return markdown(["`--variant`", "what learns"], [[f"`{name}`", one.about] for name, one in VARIANTS.items()])
+
+
+def _options(program: str, known: Mapping[str, tuple[str, str]]) -> str:
     parts = []
-    for name, (module, help_) in cli.COMMANDS.items():
-        parser = argparse.ArgumentParser(prog=f"nav-vlm {name}", add_help=False)
+    for name, (module, help_) in known.items():
+        parser = argparse.ArgumentParser(prog=f"{program} {name}", add_help=False)
         importlib.import_module(module).add_arguments(parser)
         table = markdown(["argument", "what it is"], list(_arguments(parser)))
-        parts.append(f"### nav-vlm {name}\n\n{help_[0].upper()}{help_[1:]}.\n\n{table}")
+        parts.append(f"### {program} {name}\n\n{help_[0].upper()}{help_[1:]}.\n\n{table}")
     return "\n\n".join(parts)
 
 
@@ -266,6 +284,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "messages": messages,
     "commands": commands,
     "options": options,
+    "training options": training_options,
+    "variants": variants,
 }
 
 

@@ -39,6 +39,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nav_vlm_training.commands.fit",
         "train an adapter on a data set",
     ),
+    "sweep": (
+        "nav_vlm_training.commands.sweep",
+        "many trainings from one YAML: variants, ranks, rates, augmentation; one table, one plot",
+    ),
+    "baseline": (
+        "nav_vlm_training.commands.baseline",
+        "tune another vision-language model on the same data with the same budget, and judge it",
+    ),
     "merge": (
         "nav_vlm_training.commands.merge",
         "make one model of a base and an adapter, and score it again",

@@ -1,0 +1,119 @@
+"""Two small vision-language models of other families than ours, trained here, for `nav-vlm-train baseline`.
+
+    python tools/make_small_vlms.py --frames RUN/frames --out DIR [--family llava] [--worlds 60] [--steps N]
+
+They are made here from the embedded model and new weights, and are not the published LLaVA and InstructBLIP; see
+training/nav_vlm_training/vlms/small.py. They learn to describe, as the embedded base did, from the frames of a run of
+`nav-vlm-train embedded`: from the last worlds of frames/train, which its perception did not see. The same command goes
+on where it was stopped. DIR/<family> is the model, DIR/<family>.json what it got and what it scores on frames/val;
+delete that file to make the model again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from nav_vlm_node import results
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+BASE = ROOT / "models" / "embedded"
+STEPS = {"llava": 1000, "instructblip": 300}
+RATES = {"llava": 1e-3, "instructblip": 3e-4}
+SHARES = {"llava": (16, 8), "instructblip": (16, 4)}  # pictures per update, questions about each
+
+
+def features_of(frames: Path, split: str, worlds: int, folder: Path, *, passes: int) -> Any:
+    """What the embedded ViT makes of frames, from before its last normalisation; kept in `folder`."""
+    import numpy as np
+    from torch import nn
+
+    from nav_vlm_training.embedded.architecture import VIEW, load_base
+    from nav_vlm_training.embedded.features import Features, extract, joined
+    from nav_vlm_training.embedded.targets import Frames
+
+    shown = Frames(sorted((frames / split).glob("world-*"))[-worlds:], VIEW)
+    kept = Features.load(folder, shown)
+    if kept is not None and len(kept) == passes * len(shown):
+        return kept
+    eyes = load_base(BASE)
+    eyes.vision_model.post_layernorm = nn.Identity()
+    rows = np.arange(len(shown))
+    features = joined([extract(eyes, shown, rows, augment=number > 0, seed=number) for number in range(passes)])
+    features.save(folder)
+    return features
+
+
+def make(family: str, frames: Path, out: Path, worlds: int, steps: int, rate: float, seed: int) -> dict[str, Any]:
+    """Writes out/<family>; returns what it got."""
+    from nav_vlm_training.embedded.architecture import load_base
+    from nav_vlm_training.embedded.language import Checkpoint
+    from nav_vlm_training.vlms import small
+    from nav_vlm_training.vlms.describing import DescribeConfig, learn_to_describe
+
+    features = features_of(frames, "train", worlds, out / "features" / f"train-{worlds}", passes=2)
+    tokenizer = small.new_tokenizer(BASE, ends=family != "llava")
+    model: Any
+    if family == "llava":
+        model = small.make_llava(load_base(BASE), tokenizer, seed)
+        small.level_projector(model, small.patch_sample(features.patches))
+    else:
+        model = small.make_instructblip(load_base(BASE), tokenizer, seed)
+    images, each = SHARES[family]
+    config = DescribeConfig(steps=steps, rate=rate, images=images, each=each, seed=seed)
+    begun = Checkpoint(out / f"{family}.checkpoint.pt", f"{config} {worlds}", every=100)
+    began = time.monotonic()
+    loss = learn_to_describe(model, tokenizer, features, config, begun)
+    small.save(model, small.new_processor(model, tokenizer), out / family)
+    begun.path.unlink(missing_ok=True)
+    return {
+        "family": family, "updates": steps, "questions": steps * images * each, "loss": round(loss, 4), "rate": rate,
+        "seconds": round(time.monotonic() - began, 1), "worlds": worlds,
+    }  # fmt: skip
+
+
+def scored(directory: Path, frames: Path) -> dict[str, Any]:
+    """What a model that was made scores before anybody tunes it, on frames/val."""
+    from nav_vlm_training.embedded.architecture import VIEW
+    from nav_vlm_training.embedded.targets import Frames
+    from nav_vlm_training.vlms.describing import check
+
+    return check(directory, Frames(sorted((frames / "val").glob("world-*")), VIEW))
+
+
+def main() -> int:
+    """Make what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--frames", type=Path, required=True, help="frames/ of a run of nav-vlm-train embedded")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--family", choices=("llava", "instructblip", "all"), default="all")
+    parser.add_argument("--worlds", type=int, default=60, help="sets of surface patterns, 144 frames each (60)")
+    parser.add_argument("--steps", type=int, help=f"updates ({STEPS})")
+    parser.add_argument("--rate", type=float, help=f"learning rate at its peak ({RATES})")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    for family in STEPS if args.family == "all" else (args.family,):
+        told = args.out / f"{family}.json"
+        steps, rate = args.steps or STEPS[family], args.rate or RATES[family]
+        if not told.exists():
+            made = make(family, args.frames, args.out, args.worlds, steps, rate, args.seed)
+            command = results.command_line("python", ["tools/make_small_vlms.py", *sys.argv[1:]])
+            results.write(told, {**made, **results.record(command, seeds={"make": args.seed})})
+        facts = json.loads(told.read_text(encoding="utf-8"))
+        if "scores" not in facts:
+            facts["scores"] = scored(args.out / family, args.frames)
+            results.write(told, facts)
+        share = facts["scores"]["direction_accuracy"]
+        print(f"{family}: {facts['updates']} updates, {facts['questions']:,} questions, zero-shot direction_accuracy "
+              f"{share['value']:.3f} ({share['low']:.3f} to {share['high']:.3f})")  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Other vision-language models beside ours: any of transformers, tuned with the same budget and judged the same."""
