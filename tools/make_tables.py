@@ -101,8 +101,40 @@ def nodes(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown(["median / longest", *columns.values()], rows)
 
 
+def ablation(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """The rows of an ablation; words: which measures."""
+    heads = ["row", "trained", "seeds", *(f"`{name}`" for name in words)]
+    rows = [
+        [
+            ", ".join(row["groups"]),
+            f"{row['trained_parameters']:,}",
+            str(len(row["seeds"]) or "–"),
+            *(share(row.get(name)) for name in words),
+        ]
+        for row in figures["rows"]
+    ]
+    return markdown(heads, rows)
+
+
+def ablation_differences(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """How rows of an ablation differ from the first of their group and from the one that all are compared with."""
+    heads = ["row", "against", "points", "p", "questions", "scenes", "seeds"]
+    rows = [
+        [
+            found["row"],
+            found["against"],
+            f"{100 * found['value']:+.1f} ({100 * found['low']:+.1f} to {100 * found['high']:+.1f})",
+            f"{found['p']:.3f}",
+            *(str(found[key]) for key in ("n", "scenes", "seeds")),
+        ]
+        for found in figures["differences"]
+    ]
+    return markdown(heads, rows)
+
+
 TABLES: dict[str, Table] = {
     "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
+    "ablation": ablation, "ablation_differences": ablation_differences,
 }  # fmt: skip
 
 

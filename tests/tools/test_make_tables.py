@@ -137,3 +137,22 @@ def test_a_bad_mark_is_one_line(
 
 def test_the_tables_of_this_repository_are_up_to_date(tables: ModuleType) -> None:
     assert tables.main(["--check"]) == 0
+
+
+def test_an_ablation_has_a_line_for_each_row_and_each_difference(tables: ModuleType) -> None:
+    row = {
+        "groups": ["variants/joint", "rate/2"],
+        "trained_parameters": 147456,
+        "seeds": [0, 1],
+        "coverage": share(0.5),
+    }
+    other = {"groups": ["baselines/base"], "trained_parameters": 0, "seeds": [], "coverage": share(None, 0)}
+    about = {"row": "variants/joint", "against": "variants/lm_only", "p": 0.0123, "n": 7, "scenes": 5, "seeds": 2}
+    figures = {"rows": [row, other], "differences": [{**about, "value": -0.04, "low": -0.07, "high": 0.01}]}
+    assert tables.ablation(figures, ["coverage"]).splitlines()[2:] == [
+        "| a/joint, b/2 | 147,456 | 2 | 50.0 % (40.0 to 60.0) |",
+        "| baselines/base | 0 | – | – |",
+    ]
+    assert tables.ablation_differences(figures, []).splitlines()[2:] == [
+        "| variants/joint | variants/lm_only | -4.0 (-7.0 to +1.0) | 0.012 | 7 | 5 | 2 |"
+    ]
