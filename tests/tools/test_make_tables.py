@@ -141,7 +141,7 @@ def test_the_tables_of_this_repository_are_up_to_date(tables: ModuleType) -> Non
 
 def test_an_ablation_has_a_line_for_each_row_and_each_difference(tables: ModuleType) -> None:
     row = {
-        "groups": ["variants/joint", "rate/2"],
+        "groups": ["a/joint", "b/2"],
         "trained_parameters": 147456,
         "seeds": [0, 1],
         "coverage": share(0.5),
