@@ -20,32 +20,46 @@ from pathlib import Path
 from typing import Any
 
 from nav_vlm_node import results
+from nav_vlm_node.command_line import guarded
+from nav_vlm_node.errors import UserError
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "models" / "embedded"
-STEPS = {"llava": 1000, "instructblip": 300}
+STEPS = {"llava": 800, "instructblip": 250}
 RATES = {"llava": 1e-3, "instructblip": 3e-4}
-SHARES = {"llava": (16, 8), "instructblip": (16, 4)}  # pictures per update, questions about each
+PICTURES, QUESTIONS = 8, {"llava": 8, "instructblip": 4}  # per update, about each of them
 
 
-def features_of(frames: Path, split: str, worlds: int, folder: Path, *, passes: int) -> Any:
-    """What the embedded ViT makes of frames, from before its last normalisation; kept in `folder`."""
+def features_of(frames: Path, worlds: int, out: Path) -> Any:
+    """What the embedded ViT makes of training frames, from before its last normalisation; kept under `out`."""
     import numpy as np
+    import torch
     from torch import nn
+    from tqdm import tqdm
 
     from nav_vlm_training.embedded.architecture import VIEW, load_base
-    from nav_vlm_training.embedded.features import Features, extract, joined
+    from nav_vlm_training.embedded.features import Features
+    from nav_vlm_training.embedded.pretrain import to_pixels
     from nav_vlm_training.embedded.targets import Frames
 
-    shown = Frames(sorted((frames / split).glob("world-*"))[-worlds:], VIEW)
-    kept = Features.load(folder, shown)
-    if kept is not None and len(kept) == passes * len(shown):
+    shards = sorted((frames / "train").glob("world-*"))[-worlds:]
+    if len(shards) < worlds:
+        raise UserError(f"{frames / 'train'} has {len(shards)} worlds, not {worlds}: render more, or give --worlds")
+    folder = out / "features" / f"{shards[0].name}-{shards[-1].name}"
+    shown = Frames(shards, VIEW)
+    if (kept := Features.load(folder, shown)) is not None:
         return kept
-    eyes = load_base(BASE)
-    eyes.vision_model.post_layernorm = nn.Identity()
-    rows = np.arange(len(shown))
-    features = joined([extract(eyes, shown, rows, augment=number > 0, seed=number) for number in range(passes)])
+    eyes = load_base(BASE).vision_model.eval()
+    eyes.post_layernorm = nn.Identity()
+    rows, patches = np.arange(len(shown)), []
+    with torch.no_grad():
+        for block in tqdm(np.array_split(rows, -(-len(rows) // 48)), unit_scale=48, unit="frame", desc="features"):
+            seen = eyes(to_pixels(torch.from_numpy(shown.rgb(block)))).last_hidden_state
+            patches.append(seen.numpy().astype(np.float16))
+    features = Features(
+        np.concatenate(patches), rows, np.zeros(len(rows), bool), np.zeros(len(rows)), shown.observations
+    )
     features.save(folder)
     return features
 
@@ -57,7 +71,7 @@ def make(family: str, frames: Path, out: Path, worlds: int, steps: int, rate: fl
     from nav_vlm_training.vlms import small
     from nav_vlm_training.vlms.describing import DescribeConfig, learn_to_describe
 
-    features = features_of(frames, "train", worlds, out / "features" / f"train-{worlds}", passes=2)
+    features = features_of(frames, worlds, out)
     tokenizer = small.new_tokenizer(BASE, ends=family != "llava")
     model: Any
     if family == "llava":
@@ -65,16 +79,15 @@ def make(family: str, frames: Path, out: Path, worlds: int, steps: int, rate: fl
         small.level_projector(model, small.patch_sample(features.patches))
     else:
         model = small.make_instructblip(load_base(BASE), tokenizer, seed)
-    images, each = SHARES[family]
-    config = DescribeConfig(steps=steps, rate=rate, images=images, each=each, seed=seed)
+    config = DescribeConfig(steps=steps, rate=rate, images=PICTURES, each=QUESTIONS[family], seed=seed)
     begun = Checkpoint(out / f"{family}.checkpoint.pt", f"{config} {worlds}", every=100)
     began = time.monotonic()
     loss = learn_to_describe(model, tokenizer, features, config, begun)
     small.save(model, small.new_processor(model, tokenizer), out / family)
     begun.path.unlink(missing_ok=True)
     return {
-        "family": family, "updates": steps, "questions": steps * images * each, "loss": round(loss, 4), "rate": rate,
-        "seconds": round(time.monotonic() - began, 1), "worlds": worlds,
+        "family": family, "updates": steps, "questions": steps * config.images * config.each, "loss": round(loss, 4),
+        "rate": rate, "seconds": round(time.monotonic() - began, 1), "worlds": worlds,
     }  # fmt: skip
 
 
@@ -87,17 +100,8 @@ def scored(directory: Path, frames: Path) -> dict[str, Any]:
     return check(directory, Frames(sorted((frames / "val").glob("world-*")), VIEW))
 
 
-def main() -> int:
-    """Make what is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--frames", type=Path, required=True, help="frames/ of a run of nav-vlm-train embedded")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--family", choices=("llava", "instructblip", "all"), default="all")
-    parser.add_argument("--worlds", type=int, default=60, help="sets of surface patterns, 144 frames each (60)")
-    parser.add_argument("--steps", type=int, help=f"updates ({STEPS})")
-    parser.add_argument("--rate", type=float, help=f"learning rate at its peak ({RATES})")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
+def report(args: argparse.Namespace) -> int:
+    """Make what is asked for and not made yet, and say what it is worth."""
     for family in STEPS if args.family == "all" else (args.family,):
         told = args.out / f"{family}.json"
         steps, rate = args.steps or STEPS[family], args.rate or RATES[family]
@@ -113,6 +117,20 @@ def main() -> int:
         print(f"{family}: {facts['updates']} updates, {facts['questions']:,} questions, zero-shot direction_accuracy "
               f"{share['value']:.3f} ({share['low']:.3f} to {share['high']:.3f})")  # fmt: skip
     return 0
+
+
+def main() -> int:
+    """Parse the arguments; the exit status is 2 where they cannot be met."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--frames", type=Path, required=True, help="frames/ of a run of nav-vlm-train embedded")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--family", choices=(*STEPS, "all"), default="all")
+    parser.add_argument("--worlds", type=int, default=60, help="sets of surface patterns, 144 frames each (60)")
+    parser.add_argument("--steps", type=int, help=f"updates ({STEPS})")
+    parser.add_argument("--rate", type=float, help=f"learning rate at its peak ({RATES})")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    return guarded("make_small_vlms", lambda: report(args))
 
 
 if __name__ == "__main__":

@@ -24,9 +24,11 @@ from nav_vlm_training.evaluation.evaluate import Evaluation, EvaluationPlan, eva
 from nav_vlm_training.fit.checkpoint import BEST, CHECKPOINT
 from nav_vlm_training.fit.config import FitConfig
 from nav_vlm_training.fit.record import RECORD
-from nav_vlm_training.vlms import baseline as baseline_module
+from nav_vlm_training.sweep.outcomes import FILE, read_outcomes
+from nav_vlm_training.vlms import answering as answering_module
 from nav_vlm_training.vlms import tuning as tuning_module
-from nav_vlm_training.vlms.baseline import BaselinePlan, answer_jobs, compare_other
+from nav_vlm_training.vlms.answering import answer_jobs
+from nav_vlm_training.vlms.baseline import BaselinePlan, compare_other
 from nav_vlm_training.vlms.model import answers
 from tests.nav_vlm_training.datasets import VIEW, SeeingEngine
 from tests.nav_vlm_training.vlms.conftest import Loaded
@@ -94,8 +96,9 @@ def test_what_it_writes_has_what_evaluate_writes(plan: Any, data: Path, monkeypa
     assert made.figures["n"] == len(made.judged) == len([s for s in read_dataset(data).samples if s.split == "test"])
     assert made.figures["learnt"] == 24
     assert made.figures["updates"] == 12
+    assert made.figures["trained_parameters"] == sum(lines(made.out, "start")[0]["trained"].values())
     assert made.figures["wanted"] == 6 * 2 * 16 * (24 + 24)  # lm_only on that base: q and v of six attentions of 24
-    assert abs(made.figures["trained"]["language_model"] - made.figures["wanted"]) <= 992 / 2
+    assert abs(made.figures["trained_parameters"] - made.figures["wanted"]) <= 992 / 2
 
 
 @pytest.mark.parametrize(("family", "at"), [("llava", 3), ("instructblip", 8)])
@@ -110,7 +113,7 @@ def test_interrupted_and_gone_on_with_is_as_uninterrupted(
             compare_other(stopped)
     assert torch.load(stopped.out / CHECKPOINT, weights_only=True)["progress"]["step"] == at
     with monkeypatch.context() as patch:
-        interrupt_at(patch, baseline_module, "answers", 2)
+        interrupt_at(patch, answering_module, "answers", 2)
         with pytest.raises(KeyboardInterrupt):
             compare_other(replace(stopped, batch=2))
     kept = len((stopped.out / BOOK).read_text().splitlines()) - 1
@@ -161,6 +164,12 @@ def test_the_model_before_tuning_is_beside_it(plan: Any, loaded: Loaded, base: P
     assert said["base", sample.question, sample.image] == before
 
 
+def test_its_texts_are_compared_where_asked_for(plan: Any) -> None:
+    figures = compare_other(plan(limit=2, epochs=1, beside=("base",), text=True)).figures
+    assert 0 <= figures["bertscore_f1"]["value"] <= 1
+    assert figures["bertscore_f1"]["n"] == figures["baselines"]["base"]["bertscore_f1"]["n"] == 2
+
+
 def test_a_full_disk_is_one_line(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*args: Any, **options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -180,7 +189,7 @@ def words(tiny: dict[str, Path], data: Path, base: Path, tmp_path: Path) -> list
 
 
 def test_the_command_tells_what_it_trains_and_leaves_a_report(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([*words, "--parameters", "5000", "--results", str(tmp_path / "kept.json"), "--json"]) == 0
     printed = capsys.readouterr()
@@ -192,6 +201,11 @@ def test_the_command_tells_what_it_trains_and_leaves_a_report(
     assert figures == json.loads((tmp_path / "kept.json").read_text())
     assert figures["command"].startswith("nav-vlm-train baseline --model ")
     assert {"report.md", "report.html", "directions.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert "bertscore_f1" not in figures
+    outcomes = read_outcomes(tmp_path / "out" / FILE)
+    assert {read_dataset(data).samples[number].split for number in outcomes.numbers} == {"test"}
+    for measure in ("direction_accuracy", "visibility_accuracy"):
+        assert outcomes.share(measure) == pytest.approx(figures[measure]["value"])
     assert cli.main([*words, "--parameters", "5000"]) == 0
     assert "| direction_accuracy |" in capsys.readouterr().out
 
@@ -205,6 +219,7 @@ def test_the_command_tells_what_it_trains_and_leaves_a_report(
         (["--rate", "0"], "--rate 0.0: give a number above 0"),
         (["--answers", "0"], "--batch and --save-every must be at least 1"),
         (["--split", "moon"], "no split 'moon' in the data"),
+        (["--encoder", "/nowhere"], "no text encoder at /nowhere"),
         (["--device", "tpu"], "device 'tpu' is not known"),
     ],
 )

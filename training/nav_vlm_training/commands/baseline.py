@@ -54,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--beside", default=",".join(BESIDE), metavar="B,...",
         help=f"the model before tuning, the tuned one before other pictures, or {NOTHING} ({','.join(BESIDE)})",
     )  # fmt: skip
+    parser.add_argument(
+        "--text", action="store_true", help="compare the texts too: BERTScore, enhanced in two forms, BLEU, chrF"
+    )
+    parser.add_argument("--encoder", type=Path, metavar="D", help="text encoder for --text (the small one)")
     parser.add_argument("--answers", type=int, default=64, metavar="N", help="questions answered at a time (64)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (auto)")
     parser.add_argument("--save-every", type=int, default=50, metavar="N", help="updates between checkpoints (50)")
@@ -67,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("matplotlib is missing, which the report is drawn with; run: pip install matplotlib")
     from nav_vlm_training.evaluation.report import system_rows, table, write_report
     from nav_vlm_training.fit.config import resolve
+    from nav_vlm_training.sweep.outcomes import FILE, outcomes_of, write_outcomes
     from nav_vlm_training.vlms.baseline import BaselinePlan, compare_other
 
     beside = () if args.beside == NOTHING else tuple(word.strip() for word in args.beside.split(",") if word.strip())
@@ -79,13 +84,14 @@ def run(args: argparse.Namespace) -> int:
         BaselinePlan(
             model=args.model, data=args.data, out=args.out, config=resolve("usual", given), base=args.base,
             parameters=args.parameters, splits=tuple(w.strip() for w in args.split.split(",") if w.strip()),
-            limit=args.limit, beside=beside, batch=args.answers, device=args.device, save_every=args.save_every,
-            command=command,
+            limit=args.limit, beside=beside, text=args.text or args.encoder is not None, encoder=args.encoder,
+            batch=args.answers, device=args.device, save_every=args.save_every, command=command,
         )
     )  # fmt: skip
     evaluation.figures.update(results.record(command, seeds={"fit": given.get("seed", 0)}))
     try:
         write_report(evaluation, args.out)
+        write_outcomes(args.out / FILE, outcomes_of(evaluation.judged))
         if args.results is not None:
             results.write(args.results, evaluation.figures)
     except OSError as error:

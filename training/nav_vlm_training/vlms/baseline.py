@@ -6,11 +6,11 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tqdm import tqdm
@@ -38,12 +38,14 @@ from nav_vlm_training.evaluation.judging import (
 from nav_vlm_training.evaluation.systems import BASE, MODEL, SHUFFLED
 from nav_vlm_training.fit.checkpoint import BEST, Progress
 from nav_vlm_training.fit.config import LOSS, FitConfig, to_json
+from nav_vlm_training.vlms.answering import answer_jobs
 from nav_vlm_training.vlms.budget import attach_budget, language_layers, rank_for, usual_parameters
 from nav_vlm_training.vlms.checks import checked_prompts
-from nav_vlm_training.vlms.loading import OtherModel, load_other
-from nav_vlm_training.vlms.model import answers
-from nav_vlm_training.vlms.prompts import Prompts, Row, joined, shapes
+from nav_vlm_training.vlms.loading import load_other
 from nav_vlm_training.vlms.tuning import Tuning, tune
+
+if TYPE_CHECKING:
+    from nav_vlm_training.evaluation.texts import Texts
 
 TRAIN, VAL, ADAPTER = "train", "val", "adapter"
 BESIDE = (BASE, SHUFFLED)
@@ -53,7 +55,7 @@ BESIDE = (BASE, SHUFFLED)
 class BaselinePlan:
     """What to tune and judge. base: the BLIP-2 it is compared with, None for the embedded one: it gives the view of the
     pictures and, where `parameters` is 0, the budget. config: as of `fit`; its variant and metric are not looked at.
-    splits, limit, beside: of the evaluation, as of `evaluate`. batch: questions answered at a time."""
+    splits, limit, beside, text, encoder: of the evaluation, as of `evaluate`. batch: questions answered at a time."""
 
     model: Path
     data: Path
@@ -64,6 +66,8 @@ class BaselinePlan:
     splits: tuple[str, ...] = ()
     limit: int = 0
     beside: tuple[str, ...] = BESIDE
+    text: bool = False
+    encoder: Path | None = None
     batch: int = 64
     device: str = "auto"
     save_every: int = 50
@@ -85,6 +89,7 @@ def compare_other(plan: BaselinePlan) -> Evaluation:
         raise UserError(f"no questions to evaluate in {plan.data}")
     card = read_model_card(plan.base or paths.embedded_model())
     pictures = Pictures(data.folder, card.view)
+    texts = _texts(plan)
     other = load_other(plan.model, device, number)
     prompts = checked_prompts(other, pictures(learnt[0]))
     wanted = plan.parameters or usual_parameters(card.directory)
@@ -111,39 +116,15 @@ def compare_other(plan: BaselinePlan) -> Evaluation:
     )  # fmt: skip
     progress = tune(tuning)
     _save_adapter(wrapped, plan.out / ADAPTER)
-    return _judged(plan, tuning, wrapped, data, asked, progress)
+    return _judged(plan, tuning, wrapped, data, asked, progress, texts)
 
 
-def answer_jobs(
-    other: OtherModel,
-    prompts: Prompts,
-    pictures: Pictures,
-    jobs: Sequence[Job],
-    book: AnswerBook,
-    *,
-    batch: int,
-    max_new_tokens: int,
-    done: Callable[[int], object] = lambda count: None,
-) -> None:
-    """Put to the model what the book does not have yet, in batches of questions that need no padding.
+def _texts(plan: BaselinePlan) -> Texts | None:
+    if not plan.text:
+        return None
+    from nav_vlm_training.evaluation.texts import Texts
 
-    done: told how many were answered, as they are. Raises UserError.
-    """
-    waiting = {job.key: job for job in reversed(jobs) if job not in book}
-    todo = sorted(waiting.values(), key=lambda job: (_length(other, job), job.shown.image, job.sample.number))
-    for start in range(0, len(todo), batch):
-        alike: dict[Any, list[tuple[Job, Row]]] = {}
-        for job in todo[start : start + batch]:
-            row = prompts.row(pictures(job.shown), job.sample.question.strip())
-            alike.setdefault(shapes(row), []).append((job, row))
-        for part in alike.values():
-            written = answers(other, joined([row for _, row in part]), max_new_tokens)
-            book.add(zip([job for job, _ in part], written, strict=True))
-            done(len(part))
-
-
-def _length(other: OtherModel, job: Job) -> int:
-    return len(other.tokenizer(job.sample.question.strip())["input_ids"])
+    return Texts(plan.encoder)
 
 
 def _learnt(data: Dataset, split: str, limit: int, plan: BaselinePlan) -> list[Sample]:
@@ -169,7 +150,13 @@ def _save_adapter(wrapped: Any, directory: Path) -> None:
 
 
 def _judged(
-    plan: BaselinePlan, tuning: Tuning, wrapped: Any, data: Dataset, asked: Sequence[Sample], progress: Progress
+    plan: BaselinePlan,
+    tuning: Tuning,
+    wrapped: Any,
+    data: Dataset,
+    asked: Sequence[Sample],
+    progress: Progress,
+    texts: Texts | None,
 ) -> Evaluation:
     """Answers from the tuned model and beside it, judged."""
     other, config = tuning.other, tuning.config
@@ -207,21 +194,31 @@ def _judged(
     about = {
         "model": other.name, "family": other.family, "adapter": f"LoRA r {config.rank}", "frames": 1, "shots": 0,
         **{name: identity[name] for name in ("model_sha256", "adapter_sha256", "prompt", "dtype")},
-        "trained": tuning.head["trained"], "wanted": tuning.head["wanted"], "learnt": len(tuning.learnt),
+        "trained_parameters": tuning.head["trained"]["language_model"], "wanted": tuning.head["wanted"],
+        "learnt": len(tuning.learnt),
         "updates": progress.step, "best_step": progress.best_step, "validation_loss": progress.best_loss,
         "config": to_json(config), "device": str(other.device), "batch": plan.batch, "answered_now": asked_now,
         "seconds": round(seconds, 1), "answers_per_s": round(asked_now / seconds, 2),
     }  # fmt: skip
-    return Evaluation(_figures(data, asked, judged, about, plan), judged[MODEL], data.folder)
+    return Evaluation(_figures(data, asked, judged, about, plan, texts), judged[MODEL], data.folder)
 
 
 def _figures(
-    data: Dataset, asked: Sequence[Sample], judged: dict[str, list[Judged]], about: dict[str, Any], plan: BaselinePlan
+    data: Dataset,
+    asked: Sequence[Sample],
+    judged: dict[str, list[Judged]],
+    about: dict[str, Any],
+    plan: BaselinePlan,
+    texts: Texts | None,
 ) -> dict[str, Any]:
     """With the keys of `evaluate`, so that it stands in the same table."""
     model = judged[MODEL]
     beside = {system: part for system, part in judged.items() if system != MODEL}
-    figures = scores(model)
+
+    def measured(part: Sequence[Judged]) -> dict[str, Any]:
+        return {**scores(part), **(texts.figures(part) if texts else {})}
+
+    figures = measured(model)
     return {
         **figures,
         "unsure": wilson(sum(bool(one.why) for one in model), len(model)).to_json(),
@@ -232,7 +229,7 @@ def _figures(
             "images": len({sample.image for sample in asked}), "scenes": len({sample.scene for sample in asked}),
             "visible_off_centre": figures["reversal_rate"]["n"],
         },
-        "baselines": {system: scores(part) for system, part in beside.items()},
+        "baselines": {system: measured(part) for system, part in beside.items()},
         "margins": {system: margin(model, part) for system, part in beside.items()},
         "risk_coverage": doubts(model),
         "words_per_answer": words_per_answer(one.text for one in model).to_json(),

@@ -173,8 +173,7 @@ def learn_to_describe(
         rows = rng.integers(0, len(features), config.images)
         asked = [[describing(features.observations[r], rng) for _ in range(config.each)] for r in rows]
         patches = torch.from_numpy(features.patches[rows].astype(np.float32))
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = loss_of(model, tokenizer, numbers, patches, asked)
+        loss = loss_of(model, tokenizer, numbers, patches, asked)
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
