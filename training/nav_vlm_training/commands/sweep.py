@@ -6,6 +6,7 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from nav_vlm_node import results
@@ -27,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache", metavar="DIR", help=f"keep what the vision model sees there, or {NO_CACHE} (in --out)"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N (auto)")
+    parser.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS",
+        help="leave the trials to Ray Tune: on this machine, or on the cluster at that address (auto: the running one)",
+    )  # fmt: skip
     parser.add_argument("--list", action="store_true", help="say which trials there are and which are done; run none")
     parser.add_argument("--report", action="store_true", help="only write table and plot of what is done")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -42,26 +47,33 @@ def run(args: argparse.Namespace) -> int:
     command = results.command_line("nav-vlm-train", args.argv)
     plan = SweepPlan(
         file=args.file, out=args.out, workers=args.workers, threads=args.threads, cached=args.cache != NO_CACHE,
-        cache=Path(args.cache) if args.cache not in (None, NO_CACHE) else None, device=args.device, command=command,
+        cache=Path(args.cache) if args.cache not in (None, NO_CACHE) else None, device=args.device, ray=args.ray,
+        command=command,
     )  # fmt: skip
-    swept = status(plan) if args.list or args.report else sweep(plan)
     if args.list:
-        for name, is_done in swept.trials.items():
-            print(f"{'done' if is_done else 'to do':6} {name}")
+        _list(status(plan).trials, as_json=args.json)
         return 0
+    swept = status(plan, report=True) if args.report else sweep(plan)
     for name, reason in swept.failed.items():
         print(f"failed: {name}: {reason}", file=sys.stderr)
     done = sum(swept.trials.values())
     if done:
         figures = write_sweep(args.out, command)
         if args.json:
-            json.dump({**figures, "failed": swept.failed}, sys.stdout, allow_nan=False)
-            print()
+            print(json.dumps({**figures, "failed": swept.failed}, allow_nan=False))
         else:
             print(args.out / MARKDOWN)
-    if swept.failed or not done:
+    if swept.failed:
         print(
             f"{done} of {len(swept.trials)} trials are done; the same command tries the others again", file=sys.stderr
         )
         return 2
     return 0
+
+
+def _list(trials: Mapping[str, bool], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"trials": trials}))
+        return
+    for name, is_done in trials.items():
+        print(f"{'done' if is_done else 'to do':6} {name}")

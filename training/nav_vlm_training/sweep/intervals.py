@@ -7,6 +7,7 @@ With a single seed the interval is about scenes alone. With few seeds it is a li
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -104,9 +105,7 @@ class _Table:
         rows, seeds, scenes = self._above.shape
         if not seeds or not scenes:
             return np.full((rows, 0), NAN)
-        generator = np.random.default_rng(seed)
-        often = generator.multinomial(scenes, np.full(scenes, 1 / scenes), size=rounds)  # [rounds, K]
-        picked = generator.integers(seeds, size=(rounds, seeds))
+        often, picked = _draws(rounds, scenes, seeds, seed)
         found = []
         for above, below in zip(self._above, self._below, strict=True):
             by_seed = _divided(often @ above.T, often @ below.T)  # [rounds, S]
@@ -114,6 +113,14 @@ class _Table:
             there = ~np.isnan(values)
             found.append(_divided(np.where(there, values, 0.0).sum(axis=1), there.sum(axis=1).astype(np.float64)))
         return np.array(found)
+
+
+@functools.lru_cache(maxsize=16)  # measures and rows mostly have the same scenes and seeds
+def _draws(rounds: int, scenes: int, seeds: int, seed: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """How often each scene is drawn, [rounds, K], and which seeds are, [rounds, S]. Not to be written to."""
+    generator = np.random.default_rng(seed)
+    often = generator.multinomial(scenes, np.full(scenes, 1 / scenes), size=rounds).astype(np.float64)
+    return often, generator.integers(seeds, size=(rounds, seeds))
 
 
 def _common_seeds(rows: list[BySeed]) -> list[int | None]:

@@ -36,7 +36,9 @@ class Ledger:
         line = json.dumps({"time": now, "event": event, "trial": trial, **more}) + "\n"
         try:
             with self.path.open("ab", buffering=0) as file:
+                start = file.seek(0, os.SEEK_END)
                 if file.write(line.encode()) != len(line.encode()):
+                    file.truncate(start)
                     raise OSError("the disk is full")
         except OSError as error:
             raise self._cannot_write(error) from None
@@ -44,14 +46,16 @@ class Ledger:
     def lines(self) -> list[dict[str, Any]]:
         """All whole lines. Raises UserError that names a damaged one."""
         found = []
-        text = self.path.read_bytes() if self.path.exists() else b""
-        for number, line in enumerate(text.splitlines(keepends=True)):
-            if not line.endswith(b"\n"):
-                break
+        try:
+            text = self.path.read_bytes() if self.path.exists() else b""
+        except OSError as error:
+            raise UserError(f"{self.path} cannot be read: {error.strerror or error}; put that right") from None
+        for number, line in enumerate(text.split(b"\n")[:-1], 1):
             try:
-                found.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                raise UserError(f"{self.path} line {number + 1} is damaged; delete that line") from None
+                one = dict(json.loads(line))
+                found.append({**one, "event": str(one["event"]), "trial": str(one["trial"])})
+            except (ValueError, TypeError, KeyError, RecursionError):
+                raise UserError(f"{self.path} line {number} is damaged; delete that line") from None
         return found
 
     def _cannot_write(self, error: OSError) -> UserError:

@@ -69,11 +69,15 @@ def read_outcomes(path: Path) -> Outcomes:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         parts = {measure: np.array(rows, dtype=np.float64) for measure, rows in found["parts"].items()}
-        outcomes = Outcomes(tuple(found["numbers"]), tuple(found["scenes"]), parts)
+        outcomes = Outcomes(tuple(map(int, found["numbers"])), tuple(map(str, found["scenes"])), parts)
         shape = (2, len(outcomes.numbers))
         if len(outcomes.scenes) != shape[1] or any(part.shape != shape for part in parts.values()):
             raise ValueError("its columns differ in length")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        if not all(np.isfinite(part).all() and (part >= 0).all() for part in parts.values()):
+            raise ValueError("what it counts is no number from 0 up")
+        if missing := [measure for measure in MEASURES if measure not in parts]:
+            raise ValueError(f"no {', '.join(missing)}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         line = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} is damaged ({line}); delete its folder and run the sweep again") from None
     return outcomes

@@ -39,6 +39,9 @@ _SHARED: dict[str, Any] = {
 }  # fmt: skip
 _SWEEP: dict[str, Any] = {**_SHARED, "groups": list, "compare_with": str}
 _GROUP: dict[str, Any] = {**_SHARED, "grid": dict}
+_MERGE = "tag:yaml.org,2002:merge"
+# The last ones are PyYAML's for 2026-13-45, !!bool x, !!timestamp x, !!int "", and for a thousand brackets.
+_NO_YAML = (yaml.YAMLError, ValueError, OverflowError, LookupError, AttributeError, RecursionError)
 _WORDS = {
     str: "text",
     int: "a whole number",
@@ -98,10 +101,13 @@ class _Loader(yaml.SafeLoader):
     """YAML in which no key stands twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
-        twice = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
-        if twice is not None:
-            raise UserError(f"line {node.start_mark.line + 1}: {twice!r} stands there twice; keep one")
+        keys: list[Any] = []
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if key.tag == _MERGE:
+                continue
+            keys.append(self.construct_object(key, deep=True))  # type: ignore[no-untyped-call]
+            if keys[-1] in keys[:-1]:
+                raise UserError(f"line {key.start_mark.line + 1}: {keys[-1]!r} stands there twice; keep one")
         return super().construct_mapping(node, deep)
 
 
@@ -113,7 +119,7 @@ def read_sweep(path: Path) -> Sweep:
         raise UserError(f"{path} cannot be read: {error.strerror or error}; give the YAML of a sweep") from None
     except UserError as error:
         raise UserError(f"{path} {error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _NO_YAML as error:
         line = " ".join(str(error).split())
         raise UserError(f"{path} is no YAML ({line}); put that right") from None
     if not isinstance(found, dict):
@@ -167,7 +173,7 @@ def _check_keys(found: Mapping[Any, Any], known: Mapping[str, Any], where: str) 
     for key, value in found.items():
         if key not in known:
             raise UserError(f"{where}: no key {key!r}: there are {', '.join(known)}")
-        if value is not None or key in ("name", "seeds", "grid"):
+        if value is not None or key in ("name", "settings", "seeds", "grid"):
             _typed(value, known[key], f"{where}: {key}")
 
 
@@ -179,7 +185,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     if float in kinds and isinstance(value, (int, str)) and not isinstance(value, bool):
         try:
             return float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             pass
     elif isinstance(value, kinds) and not (isinstance(value, bool) and bool not in kinds):
         return value

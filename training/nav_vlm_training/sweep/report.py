@@ -30,12 +30,22 @@ def write_sweep(out: Path, command: str) -> dict[str, Any]:
         raise UserError(f"no trial in {out} is done; run nav-vlm-train sweep first")
     try:
         results.write(out / FIGURES, figures)
-        (out / MARKDOWN).write_text(markdown(figures), encoding="utf-8")
+        _write(out / MARKDOWN, markdown(figures).encode())
         for kind in PLOTS:
-            (out / f"sweep.{kind}").write_bytes(draw(figures["rows"], kind))
+            _write(out / f"sweep.{kind}", draw(figures["rows"], kind))
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; the trials are kept") from None
     return figures
+
+
+def _write(path: Path, data: bytes) -> None:
+    """The file is there whole or not at all."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def markdown(figures: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from nav_vlm_training.sweep.outcomes import FILE, Outcomes, read_outcomes
 from nav_vlm_training.sweep.trial import DONE, EVALUATION, FIGURES
 
 LAYOUT, TRIALS = "layout.json", "trials"
+_ABOUT, _FIGURES = {"name", "seed", "identity", "trained", "trained_parameters"}, {"n", "words_per_answer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +73,22 @@ def read_layout(out: Path) -> dict[str, Any]:
 def read_rows(out: Path, layout: Mapping[str, Any]) -> list[DoneRow]:
     """Every row of every group. Raises UserError for a trial whose files are damaged."""
     known: dict[str, DoneTrial | None] = {}
-    rows = []
-    for row in layout["rows"]:
-        done: dict[int | None, DoneTrial] = {}
-        for name in row["trials"]:
-            if name not in known:
-                known[name] = _read_trial(out / TRIALS / name)
-            trial = known[name]
-            if trial is not None:
-                done[trial.about["seed"]] = trial
-        same = {key: row[key] for key in ("group", "label", "id", "data", "config")}
-        rows.append(DoneRow(**same, wanted=row["trials"], trials=done))
-    return rows
+    try:
+        return [_row(row, out, known) for row in layout["rows"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{out / LAYOUT} is damaged ({error}); run the sweep again") from None
+
+
+def _row(row: Mapping[str, Any], out: Path, known: dict[str, DoneTrial | None]) -> DoneRow:
+    done: dict[int | None, DoneTrial] = {}
+    for name in row["trials"]:
+        if name not in known:
+            known[name] = _read_trial(out / TRIALS / name)
+        trial = known[name]
+        if trial is not None:
+            done[trial.about["seed"]] = trial
+    same = {key: row[key] for key in ("group", "label", "id", "data", "config")}
+    return DoneRow(**same, wanted=row["trials"], trials=done)
 
 
 def merged(rows: Iterable[DoneRow]) -> list[tuple[DoneRow, list[str]]]:
@@ -102,6 +107,9 @@ def _read_trial(folder: Path) -> DoneTrial | None:
         return None
     try:
         about, figures = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (DONE, FIGURES))
+        for found, keys in ((about, _ABOUT), (figures, _FIGURES)):
+            if not isinstance(found, dict) or not keys <= found.keys():
+                raise ValueError("not all is there")
     except (OSError, ValueError) as error:
         raise UserError(f"{folder} is damaged ({error}); delete {DONE} there and run the sweep again") from None
     return DoneTrial(about=about, figures=figures, outcomes=read_outcomes(folder / EVALUATION / FILE))

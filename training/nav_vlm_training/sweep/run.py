@@ -12,6 +12,7 @@ from typing import Any
 from nav_vlm_node import results
 from nav_vlm_node.errors import UserError
 from nav_vlm_training.sweep.ledger import FINISHED, Ledger
+from nav_vlm_training.sweep.ray_tune import run_on_ray
 from nav_vlm_training.sweep.reading import read_sweep
 from nav_vlm_training.sweep.rows import LAYOUT, TRIALS
 from nav_vlm_training.sweep.trial import Job, is_done
@@ -58,18 +59,26 @@ def sweep(plan: SweepPlan) -> Swept:
         ledger = Ledger(plan.out)
         todo = [job for job in jobs if not is_done(job.folder, job.trial)]
         _note_finished(ledger, [job for job in jobs if job not in todo])
-        failed = run_all(
-            todo, ledger, workers=plan.workers, done=len(jobs) - len(todo), total=len(jobs), lock=lock, quiet=plan.quiet
-        )
+        count = {"workers": plan.workers, "done": len(jobs) - len(todo), "total": len(jobs)}
+        if plan.ray is None:
+            failed = run_all(todo, ledger, lock=lock, quiet=plan.quiet, **count)
+        else:
+            failed = run_on_ray(todo, ledger, plan.out, address=plan.ray, quiet=plan.quiet, **count)
         return _status(jobs, failed)
 
 
-def status(plan: SweepPlan) -> Swept:
-    """Which trials there are and which are done, while a sweep may be at work. Raises UserError."""
+def status(plan: SweepPlan, *, report: bool = False) -> Swept:
+    """Which trials there are and which are done, while a sweep may be at work. Raises UserError.
+
+    report: there will be one, with the rows that the YAML has now; UserError where no trial is done.
+    """
     layout = lay_out(read_sweep(plan.file))
-    if (plan.out / LOCK).exists():
+    found = _status(_jobs(plan, layout), {})
+    if report and not any(found.trials.values()):
+        raise UserError(f"no trial in {plan.out} is done; run the sweep first, without --report")
+    if report:
         _write_layout(plan, layout)
-    return _status(_jobs(plan, layout), {})
+    return found
 
 
 def _status(jobs: Sequence[Job], failed: dict[str, str]) -> Swept:
@@ -113,6 +122,8 @@ def claimed(out: Path) -> Iterator[int]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another sweep is at work in {out}; wait for it, or give another --out") from None
+        except OSError as error:
+            raise _cannot_write(out, error) from None
         yield lock.fileno()
 
 

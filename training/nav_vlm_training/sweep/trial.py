@@ -65,12 +65,12 @@ def read_job(folder: Path) -> Job:
 def is_done(folder: Path, trial: Trial) -> bool:
     """Whether the trial in that folder was finished. Raises UserError where the folder is another trial's."""
     try:
-        found = json.loads((folder / DONE).read_text(encoding="utf-8"))
+        identity = json.loads((folder / DONE).read_text(encoding="utf-8"))["identity"]
     except FileNotFoundError:
         return False
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{folder / DONE} is damaged ({error}); delete it, and the trial is evaluated again") from None
-    if found.get("identity") != trial.identity:
+    if identity != trial.identity:
         raise UserError(f"{folder} holds another trial; give another --out")
     return True
 
@@ -150,11 +150,11 @@ def _cannot_write(folder: Path, error: OSError) -> UserError:
 
 def main(argv: Sequence[str]) -> int:
     """The process of a trial. It ends, with what it reached kept, on SIGTERM and with the process that started it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which then asks its trials to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def run() -> int:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the sweep, which then asks its trials to stop
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         run_trial(read_job(Path(argv[0])))
         return 0
 

@@ -211,8 +211,14 @@ def label_of(point: Mapping[str, Any]) -> str:
         elif isinstance(value, str):
             words.append(value)
         else:
-            words.append(f"{name.replace('_', ' ')} {value:g}" if value is not None else f"usual {name}")
+            words.append(f"{name.replace('_', ' ')} {_short(value)}" if value is not None else f"usual {name}")
     return ", ".join(words)
+
+
+def _short(value: float) -> str:
+    """So that two values never look the same."""
+    short = f"{value:g}"
+    return short if float(short) == value else str(value)
 
 
 def _digest(identity: Mapping[str, Any]) -> str:

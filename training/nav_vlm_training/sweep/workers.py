@@ -66,22 +66,26 @@ def run_all(
 
 
 def _start(job: Job, ledger: Ledger, lock: int | None) -> _Working:
-    threads = {name: str(job.threads) for name in _LIBRARIES}
     try:
         job.write()
         log = (job.folder / LOG).open("ab")
+        start = log.seek(0, os.SEEK_END)
+        ledger.add(STARTED, job.trial.name)
+        return _Working(job, spawn(job, log, pass_fds=() if lock is None else (lock,)), log, start)
     except OSError as error:
         raise UserError(
-            f"cannot write to {job.folder}: {error.strerror or error}; put that right and give the same command again"
+            f"cannot start in {job.folder}: {error.strerror or error}; put that right and give the same command again"
         ) from None
-    start = log.seek(0, os.SEEK_END)
-    ledger.add(STARTED, job.trial.name)
-    process = subprocess.Popen(
+
+
+def spawn(job: Job, log: IO[bytes], **options: Any) -> subprocess.Popen[bytes]:
+    """The process of a trial, which ends when its standard input does."""
+    threads = {name: str(job.threads) for name in _LIBRARIES}
+    return subprocess.Popen(
         [sys.executable, "-m", "nav_vlm_training.sweep.trial", str(job.folder)],
         stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True,
-        pass_fds=() if lock is None else (lock,), env={**os.environ, **threads, "OMP_WAIT_POLICY": "PASSIVE"},
+        env={**os.environ, **threads, "OMP_WAIT_POLICY": "PASSIVE"}, **options,
     )  # fmt: skip
-    return _Working(job, process, log, start)
 
 
 def _settle(one: _Working, ledger: Ledger, failed: dict[str, str], bar: tqdm[Any]) -> None:
@@ -92,12 +96,12 @@ def _settle(one: _Working, ledger: Ledger, failed: dict[str, str], bar: tqdm[Any
         ledger.add(FINISHED, name, seconds=seconds)
         bar.update()
         return
-    failed[name] = reason = _reason(code, one.job.folder / LOG, one.start)
+    failed[name] = reason = reason_of(code, one.job.folder / LOG, one.start)
     ledger.add(FAILED, name, seconds=seconds, reason=reason)
     bar.write(f"{name} failed: {reason}", file=sys.stderr)
 
 
-def _reason(code: int, log: Path, start: int) -> str:
+def reason_of(code: int, log: Path, start: int) -> str:
     """The last line that the process wrote, or the signal that ended it."""
     if code < 0:
         return f"ended by {signal.Signals(-code).name}" + (" (out of memory?)" if code == -signal.SIGKILL else "")
@@ -120,6 +124,7 @@ def _stop(working: Iterable[_Working], ledger: Ledger) -> None:
             one.process.kill()
             one.process.wait()
             _close(one)
+        for one in working:
             event = STOPPED if one.process.returncode else FINISHED
             ledger.add(event, one.job.trial.name, seconds=round(time.monotonic() - one.began, 1))
 

@@ -36,7 +36,7 @@ from nav_vlm_training.evaluation.judging import (
     scores,
 )
 from nav_vlm_training.evaluation.systems import BASE, MODEL, SHUFFLED
-from nav_vlm_training.fit.checkpoint import BEST, Progress
+from nav_vlm_training.fit.checkpoint import BEST
 from nav_vlm_training.fit.config import LOSS, FitConfig, to_json
 from nav_vlm_training.vlms.answering import answer_jobs
 from nav_vlm_training.vlms.budget import attach_budget, language_layers, rank_for, usual_parameters
@@ -78,18 +78,28 @@ class BaselinePlan:
 def compare_other(plan: BaselinePlan) -> Evaluation:
     """Tunes and answers what is not done yet, and judges it all. Raises UserError; Ctrl-C loses nothing."""
     if plan.batch < 1 or plan.limit < 0 or plan.parameters < 0 or plan.save_every < 1:
-        raise UserError("--batch and --save-every must be at least 1, --limit and --parameters at least 0")
-    device = choose_device(plan.device)
-    number = choose_dtype("bfloat16" if plan.config.precision == "bf16" else "float32", device)
+        raise UserError("--answers and --save-every must be at least 1, --limit and --parameters at least 0")
     data = read_dataset(plan.data)
-    learnt = _learnt(data, TRAIN, plan.config.samples, plan)
-    val = _learnt(data, VAL, plan.config.val_questions, plan)
     asked = select(data.samples, plan.splits, plan.limit, plan.config.seed)
     if not asked:
         raise UserError(f"no questions to evaluate in {plan.data}")
+    tuning, wrapped = _prepared(plan, data)
+    texts = _texts(plan)
+    progress = tune(tuning)
+    _save_adapter(wrapped, plan.out / ADAPTER)
+    judged, about = _judged(plan, tuning, wrapped, data, asked)
+    about |= {"updates": progress.step, "best_step": progress.best_step, "validation_loss": progress.best_loss}
+    return Evaluation(_figures(data, asked, judged, about, plan.limit, texts), judged[MODEL], data.folder)
+
+
+def _prepared(plan: BaselinePlan, data: Dataset) -> tuple[Tuning, Any]:
+    """All that is needed to tune, and the PeftModel around the model."""
+    device = choose_device(plan.device)
+    number = choose_dtype("bfloat16" if plan.config.precision == "bf16" else "float32", device)
+    learnt = _learnt(data, TRAIN, plan.config.samples, plan)
+    val = _learnt(data, VAL, plan.config.val_questions, plan)
     card = read_model_card(plan.base or paths.embedded_model())
     pictures = Pictures(data.folder, card.view)
-    texts = _texts(plan)
     other = load_other(plan.model, device, number)
     prompts = checked_prompts(other, pictures(learnt[0]))
     wanted = plan.parameters or usual_parameters(card.directory)
@@ -114,9 +124,7 @@ def compare_other(plan: BaselinePlan) -> Evaluation:
         other=other, prompts=prompts, pictures=pictures, learnt=learnt, val=val, trained=trained, config=config,
         run=plan.out, head=head, save_every=plan.save_every, quiet=plan.quiet,
     )  # fmt: skip
-    progress = tune(tuning)
-    _save_adapter(wrapped, plan.out / ADAPTER)
-    return _judged(plan, tuning, wrapped, data, asked, progress, texts)
+    return tuning, wrapped
 
 
 def _texts(plan: BaselinePlan) -> Texts | None:
@@ -149,23 +157,21 @@ def _save_adapter(wrapped: Any, directory: Path) -> None:
         ) from None
 
 
-def _judged(
-    plan: BaselinePlan,
-    tuning: Tuning,
-    wrapped: Any,
-    data: Dataset,
-    asked: Sequence[Sample],
-    progress: Progress,
-    texts: Texts | None,
-) -> Evaluation:
-    """Answers from the tuned model and beside it, judged."""
-    other, config = tuning.other, tuning.config
+def _jobs(plan: BaselinePlan, asked: Sequence[Sample]) -> dict[str, list[Job]]:
+    """By system: the tuned model, and what stands beside it."""
     jobs = {MODEL: [Job(MODEL, sample, sample) for sample in asked]}
     if BASE in plan.beside:
         jobs[BASE] = [Job(BASE, sample, sample) for sample in asked]
-    instead = baselines.shuffled(asked, config.seed) if SHUFFLED in plan.beside else None
-    if instead is not None:
+    if SHUFFLED in plan.beside and (instead := baselines.shuffled(asked, plan.config.seed)) is not None:
         jobs[SHUFFLED] = [Job(SHUFFLED, sample, instead[sample.image]) for sample in asked]
+    return jobs
+
+
+def _judged(
+    plan: BaselinePlan, tuning: Tuning, wrapped: Any, data: Dataset, asked: Sequence[Sample]
+) -> tuple[dict[str, list[Judged]], dict[str, Any]]:
+    """Answers from the tuned model and beside it, judged; and what answered."""
+    other, config, jobs = tuning.other, tuning.config, _jobs(plan, asked)
     identity = {
         "model_sha256": other.sha256, "adapter_sha256": hashlib.sha256((plan.out / BEST).read_bytes()).hexdigest(),
         "data_sha256": data.sha256, "prompt": tuning.prompts.template, "max_new_tokens": config.max_new_tokens,
@@ -174,10 +180,10 @@ def _judged(
     other.model.eval()
     began = time.monotonic()
     with AnswerBook(plan.out, identity) as book:
-        before = len(book)
-        often = 0.5 if sys.stderr.isatty() else 15.0
-        total = len({job.key for part in jobs.values() for job in part})
-        with tqdm(total=total, initial=before, unit="answer", mininterval=often, disable=plan.quiet) as bar:
+        every = {job.key: job for part in jobs.values() for job in part}
+        before = sum(job in book for job in every.values())
+        often = 0.5 if sys.stderr.isatty() else 15.0  # seconds between two lines of a log
+        with tqdm(total=len(every), initial=before, unit="answer", mininterval=often, disable=plan.quiet) as bar:
             for system, part in jobs.items():
                 bar.set_description(system)
                 with wrapped.disable_adapter() if system == BASE else nullcontext():
@@ -189,18 +195,15 @@ def _judged(
             system: [judge_text(job.sample, book[job].text, book[job].confidence) for job in part]
             for system, part in jobs.items()
         }
-        asked_now = len(book) - before
+        asked_now = len(every) - before
     seconds = time.monotonic() - began
-    about = {
+    return judged, {
         "model": other.name, "family": other.family, "adapter": f"LoRA r {config.rank}", "frames": 1, "shots": 0,
         **{name: identity[name] for name in ("model_sha256", "adapter_sha256", "prompt", "dtype")},
         "trained_parameters": tuning.head["trained"]["language_model"], "wanted": tuning.head["wanted"],
-        "learnt": len(tuning.learnt),
-        "updates": progress.step, "best_step": progress.best_step, "validation_loss": progress.best_loss,
-        "config": to_json(config), "device": str(other.device), "batch": plan.batch, "answered_now": asked_now,
-        "seconds": round(seconds, 1), "answers_per_s": round(asked_now / seconds, 2),
+        "learnt": len(tuning.learnt), "config": to_json(config), "device": str(other.device), "batch": plan.batch,
+        "answered_now": asked_now, "seconds": round(seconds, 1), "answers_per_s": round(asked_now / seconds, 2),
     }  # fmt: skip
-    return Evaluation(_figures(data, asked, judged, about, plan, texts), judged[MODEL], data.folder)
 
 
 def _figures(
@@ -208,7 +211,7 @@ def _figures(
     asked: Sequence[Sample],
     judged: dict[str, list[Judged]],
     about: dict[str, Any],
-    plan: BaselinePlan,
+    limit: int,
     texts: Texts | None,
 ) -> dict[str, Any]:
     """With the keys of `evaluate`, so that it stands in the same table."""
@@ -225,7 +228,7 @@ def _figures(
         **about,
         "data": {
             "name": data.name, "sha256": data.sha256, "seed": data.seed, "command": data.command,
-            "splits": list(dict.fromkeys(sample.split for sample in asked)), "limit": plan.limit,
+            "splits": list(dict.fromkeys(sample.split for sample in asked)), "limit": limit,
             "images": len({sample.image for sample in asked}), "scenes": len({sample.scene for sample in asked}),
             "visible_off_centre": figures["reversal_rate"]["n"],
         },
