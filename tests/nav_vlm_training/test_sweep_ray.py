@@ -60,7 +60,7 @@ def test_tune_runs_what_is_not_done(root: Path, capsys: pytest.CaptureFixture[st
     (out / "trials" / trial / "run").write_text("in the way")
     assert cli.main([*words, "--ray"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert any(line.startswith(f"failed: {trial}: ") and "/run" in line for line in said), said
+    assert any(line.startswith(f"failed: {trial}: ") and "run" in line for line in said), said
     assert said[-1] == "2 of 3 trials are done; the same command tries the others again"
     assert {event for event, name in ledger(out) if name == broken} == {"started", "failed"}
     assert (out / TUNE / "out").is_dir()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from nav_vlm_training.sweep.trial import LOG, Job, read_job
 from nav_vlm_training.sweep.workers import reason_of, spawn
 
 FOLDER = "folder"  # what Tune varies: the folder of a trial, which holds its plan
+REASON = "reason"
 TUNE = "ray"  # Tune's own files, in the sweep's folder
 
 
@@ -44,6 +46,7 @@ def run_on_ray(
     import ray
     from ray import tune
 
+    _check(address)
     for job in jobs:
         try:
             job.write()
@@ -77,8 +80,19 @@ def run_on_ray(
         ray.shutdown()
 
 
-def _trial(config: dict[str, str]) -> dict[str, float]:
-    """A trial, where Ray has put it. Raises RuntimeError with its last line."""
+def _check(address: str) -> None:
+    """Ray itself would wait for minutes. Raises UserError where nothing listens at host:port."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except (OSError, OverflowError) as error:
+            line = getattr(error, "strerror", None) or str(error)
+            raise UserError(f"--ray {address}: no Ray there ({line}); start one with: ray start --head") from None
+
+
+def _trial(config: dict[str, str]) -> dict[str, str]:
+    """A trial, where Ray has put it. Returns why it failed, or nothing: of what is raised Tune tells no callback."""
     job = read_job(Path(config[FOLDER]))
     with (job.folder / LOG).open("ab") as log:
         start = log.seek(0, os.SEEK_END)
@@ -88,9 +102,7 @@ def _trial(config: dict[str, str]) -> dict[str, float]:
         finally:  # Ray stops its workers with an exception, or by ending them, which ends standard input
             process.terminate()
             process.wait()
-    if code:
-        raise RuntimeError(reason_of(code, job.folder / LOG, start))
-    return {"done": 1.0}
+    return {REASON: reason_of(code, job.folder / LOG, start) if code else ""}
 
 
 def _noted(ledger: Ledger, bar: tqdm[Any]) -> Any:
@@ -110,17 +122,22 @@ def _noted(ledger: Ledger, bar: tqdm[Any]) -> Any:
             self._ledger.add(STARTED, _name(trial))
 
         def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            self._settle(trial, FINISHED)
+            reason = str(trial.last_result.get(REASON, ""))
+            if reason:
+                self._failed(trial, reason)
+                return
+            self._settled(trial, FINISHED)
             self._bar.update()
 
         def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-            error = trial.get_error()
-            reason = str(getattr(error, "cause", None) or error).strip().splitlines()[-1]
+            self._failed(trial, f"Ray could not run it, see {LOG} there")
+
+        def _failed(self, trial: Any, reason: str) -> None:
             self.failed[_name(trial)] = reason
-            self._settle(trial, FAILED, reason=reason)
+            self._settled(trial, FAILED, reason=reason)
             self._bar.write(f"{_name(trial)} failed: {reason}", file=sys.stderr)
 
-        def _settle(self, trial: Any, event: str, **more: Any) -> None:
+        def _settled(self, trial: Any, event: str, **more: Any) -> None:
             self.settled.add(_name(trial))
             self._ledger.add(event, _name(trial), **more)
 

@@ -83,10 +83,11 @@ def _present(figures: Mapping[str, dict[str, Any] | None]) -> dict[str, dict[str
 
 
 def _differences(rows: Sequence[DoneRow], compare_with: str) -> list[dict[str, Any]]:
-    """Of each row from the first of its group, and from the row that all are compared with."""
+    """Of each row from the first of its group, and from the row that all are compared with; no two rows twice."""
     by_name = {row.name: row for row in rows}
     first: dict[str, str] = {}
     found = []
+    pairs: set[frozenset[str]] = set()
     for row in rows:
         against = [first.setdefault(row.group, row.name), *([compare_with] if compare_with else [])]
         for name in dict.fromkeys(against):
@@ -94,6 +95,9 @@ def _differences(rows: Sequence[DoneRow], compare_with: str) -> list[dict[str, A
             # Rows about other data have nothing to be compared on.
             if other.id == row.id or not row.data_sha256 or row.data_sha256 != other.data_sha256:
                 continue
+            if frozenset((row.id, other.id)) in pairs:
+                continue
+            pairs.add(frozenset((row.id, other.id)))
             one = difference(row.outcomes, other.outcomes, COMPARED)
             if one.n:
                 about = {"group": row.group, "row": row.name, "against": name, "measure": COMPARED}
