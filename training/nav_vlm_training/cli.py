@@ -35,6 +35,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "nav_vlm_training.commands.evaluate",
         "how right a model's answers are on a data set, beside baselines",
     ),
+    "report": (
+        "nav_vlm_training.commands.report",
+        "write the reports of evaluations and sweeps again from what they kept; several evaluations side by side",
+    ),
     "fit": (
         "nav_vlm_training.commands.fit",
         "train an adapter on a data set",
