@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,7 +125,7 @@ def test_a_trial_that_fails_is_status_2(done: Path, out: Path, capfd: pytest.Cap
     ],
 )
 def test_mistakes_are_one_line(
-    changed: dict[str, object], added: list[str], said: str, done: Path, tmp_path: Path,
+    changed: dict[str, Any], added: list[str], said: str, done: Path, tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     for name in ("model", "set"):

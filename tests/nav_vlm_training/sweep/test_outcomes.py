@@ -4,6 +4,7 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,11 @@ def test_of_nothing(tmp_path: Path) -> None:
     assert math.isnan(read_outcomes(tmp_path / FILE).share("direction_accuracy"))
 
 
-GOOD = {"numbers": [0, 1], "scenes": ["a", "b"], "parts": {measure: [[0, 1], [1, 1]] for measure in MEASURES}}
+GOOD: dict[str, Any] = {
+    "numbers": [0, 1],
+    "scenes": ["a", "b"],
+    "parts": {measure: [[0, 1], [1, 1]] for measure in MEASURES},
+}
 
 
 def text(**changed: object) -> str:

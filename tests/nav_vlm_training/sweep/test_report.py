@@ -120,7 +120,7 @@ def test_what_is_not_done_is_said() -> None:
 
 
 def test_text_measures_are_means_from_the_smallest_to_the_largest() -> None:
-    text = {"bertscore_f1": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2}}
+    text: dict[str, Any] = {"bertscore_f1": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2}}
     one = row("a", "x", trial(0, [1, 0], **text), trial(1, [1, 0], bertscore_f1={"value": 0.7, "n": 2}))
     (found,) = figures(one)["rows"]
     assert found["bertscore_f1"] == {"value": pytest.approx(0.6), "low": 0.5, "high": 0.7, "seeds": 2, "n": 2}
@@ -130,7 +130,7 @@ def test_text_measures_are_means_from_the_smallest_to_the_largest() -> None:
 
 
 def test_baselines_have_a_table() -> None:
-    beside = {"baselines": {"constant": {M: {"value": 0.25, "low": 0.1, "high": 0.5, "n": 4}}}}
+    beside: dict[str, Any] = {"baselines": {"constant": {M: {"value": 0.25, "low": 0.1, "high": 0.5, "n": 4}}}}
     assert "| a/x | constant | 25.0 % (10.0 to 50.0) |" in said(figures(row("a", "x", trial(0, [1, 0], **beside))))
 
 

@@ -41,7 +41,7 @@ def test_the_seed_is_the_only_difference_within_a_row(root: Path) -> None:
 
 
 def test_what_is_not_drawn_is_one_trial(root: Path) -> None:
-    grid = {"variant": ["zero_shot", "few_shot", "full"], "rate": [0.1, 0.2]}
+    grid: dict[str, list[Any]] = {"variant": ["zero_shot", "few_shot", "full"], "rate": [0.1, 0.2]}
     rows = {row.label: row for row in layout(root, **groups({"name": "g", "grid": grid})).rows}
     zero, few, full = (rows[f"{name}, rate 0.1"] for name in grid["variant"])
     assert ([trial.seed for trial in zero.trials], zero.trials[0].shots) == ([None], 0)
