@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from nav_vlm_training import cli
 from nav_vlm_training.sweep.ray_tune import TUNE
 from tests.nav_vlm_training.datasets import make_dataset
 from tests.tiny_models import make_tiny_blip2
@@ -38,46 +39,37 @@ def ledger(out: Path) -> list[tuple[str, str]]:
     return [(line["event"], line["trial"].partition("-")[0]) for line in lines]
 
 
-def test_tune_runs_what_is_not_done(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: what Ray starts then ends with it, and not with pytest."""
+    command = [sys.executable, "-m", "nav_vlm_training.cli", "sweep", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+
+
+def test_tune_runs_what_is_not_done(root: Path) -> None:
     out = root / "out"
-    words = [
-        "sweep",
-        str(root / "sweep.yaml"),
-        "--out",
-        str(out),
-        "--workers",
-        "2",
-        "--threads",
-        "1",
-        "--device",
-        "cpu",
-    ]
-    broken = "lm_only"  # its folder cannot be written to
-    assert cli.main([*words, "--list"]) == 0
-    trial = next(line.split()[-1] for line in capsys.readouterr().out.splitlines() if broken in line)
-    (out / "trials" / trial).mkdir(parents=True)
+    words = [str(root / "sweep.yaml"), "--out", str(out), "--workers", "2", "--threads", "1", "--device", "cpu"]
+    trials = dict(line.split()[::-1][:2] for line in run(*words, "--list").stdout.splitlines())
+    (broken,) = (name for name in trials if name.startswith("lm_only"))
+    (out / "trials" / broken).mkdir(parents=True)
     (out / ".lock").touch()
-    (out / "trials" / trial / "run").write_text("in the way")
-    assert cli.main([*words, "--ray"]) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert any(line.startswith(f"failed: {trial}: ") and "run" in line for line in said), said
+    (out / "trials" / broken / "run").write_text("in the way")
+    done = run(*words, "--ray")
+    said = done.stderr.splitlines()
+    assert done.returncode == 2, done.stderr
+    assert any(line.startswith(f"failed: {broken}: ") and "run" in line for line in said), said
     assert said[-1] == "2 of 3 trials are done; the same command tries the others again"
-    assert {event for event, name in ledger(out) if name == broken} == {"started", "failed"}
+    assert sorted(name for event, name in ledger(out) if event == "done") == ["qformer", "zero_shot"]
+    assert [event for event, name in ledger(out) if name == "lm_only"] == ["started", "failed"]
     assert (out / TUNE / "out").is_dir()
 
-    (out / "trials" / trial / "run").unlink()
-    assert cli.main([*words, "--ray", "--json"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in figures["rows"]] == ["some/zero_shot", "some/lm_only", "some/qformer"]
-    assert figures["missing"] == []
-    finished = [name for event, name in ledger(out) if event == "done"]
-    assert sorted(finished) == ["lm_only", "qformer", "zero_shot"]  # each once
-    assert cli.main(words) == 0  # without Ray there is nothing left to do
-    assert sorted(name for event, name in ledger(out) if event == "done") == sorted(finished)
+    (out / "trials" / broken / "run").unlink()
+    assert run(*words).returncode == 0  # what Ray began goes on without it
+    assert sorted(name for event, name in ledger(out) if event == "done") == ["lm_only", "qformer", "zero_shot"]
+    rows = json.loads((out / "sweep.json").read_text())["rows"]
+    assert [row["name"] for row in rows] == ["some/zero_shot", "some/lm_only", "some/qformer"]
 
 
-def test_no_ray_there(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["sweep", str(root / "sweep.yaml"), "--out", str(root / "nowhere"), "--ray", "127.0.0.1:1"]
-    assert cli.main(words) == 2
-    last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("nav-vlm-train: error: --ray 127.0.0.1:1: no Ray there")
+def test_no_ray_there(root: Path) -> None:
+    done = run(str(root / "sweep.yaml"), "--out", str(root / "nowhere"), "--ray", "127.0.0.1:1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("nav-vlm-train: error: --ray 127.0.0.1:1: no Ray there")
