@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, metavar="D", help="model directory (the one that comes with nav_vlm)")
     parser.add_argument(
         "--results", type=Path, required=True, metavar="F.json",
-        help="figures of this model by `nav-vlm-train evaluate --results`",
+        help="figures of this model, as `--results` of evaluate wrote them",
     )  # fmt: skip
     parser.add_argument("--run", type=Path, metavar="DIR", help="the run of `nav-vlm-train embedded` that made it")
 

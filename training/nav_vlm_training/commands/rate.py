@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "--answers", type=Path, nargs="+", required=True, metavar="F.jsonl",
-        help="answers.jsonl of `nav-vlm-train evaluate --out`, of one run or several",
+        help="answers.jsonl, from the --out of evaluate, of one run or several",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="D", help="write the tasks there: tasks.json and config.xml")
     parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most N answers, drawn by --seed (all)")
