@@ -72,7 +72,7 @@ def test_list_and_report_run_nothing(
     assert not list(out.glob("sweep.*"))
     assert cli.main(words(done, out, "--report", "--json")) == 0
     assert json.loads(capsys.readouterr().out)["missing"] == [zero.name]
-    assert f"**Not done:** {zero.name}." in (out / "sweep.md").read_text()
+    assert f"## Not done\n\n- `{zero.name}`\n" in (out / "sweep.md").read_text()
 
 
 def test_report_has_the_rows_that_the_yaml_has_now(done: Path, out: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.score import MEASURES
+from nav_vlm_training.evaluation.report import TEXT_MEASURES
 from nav_vlm_training.sweep.intervals import difference, interval
 from nav_vlm_training.sweep.outcomes import FILE, Outcomes
 from nav_vlm_training.sweep.report import markdown, write_sweep
@@ -70,7 +71,7 @@ def test_what_a_finished_sweep_writes(done: Path) -> None:
         assert ours[name] == interval(rows["variants/lm_only"].outcomes, name).to_json()
     text = (out / "sweep.md").read_text()
     assert text.startswith("# tiny\n\n2 rows, 3 trials, seeds 0, 1.")
-    assert "| variants/lm_only, again/rank 16 | set | 9,216 | 2 | 36 |" in text
+    assert "| variants/lm_only, again/rank 16 | 9,216 | 2 | 36 |" in text
     assert "![direction_accuracy against trained parameters](sweep.svg)" in text
     assert (out / "sweep.png").read_bytes().startswith(PNG)
     svg = (out / "sweep.svg").read_text()
@@ -116,7 +117,31 @@ def test_differences_are_from_the_first_of_the_group_and_from_one_row() -> None:
 def test_what_is_not_done_is_said() -> None:
     found = figures(row("a", "x", trial(0, [1, 0]), wanted=["t0", "t1"]), row("a", "y", wanted=["t2", "t1"]))
     assert found["missing"] == ["t1", "t2"]
-    assert "**Not done:** t1, t2." in said(found)
+    text = said(found)
+    assert "**Not done:** 2 of 3 trials, named at the end." in text
+    assert "## Not done\n\n- `t1`\n- `t2`\n\nWritten by" in text
+    assert "Not done" not in said(figures(row("a", "x", trial(0, [1, 0]))))
+
+
+def test_every_measure_stands_in_one_table_of_the_page() -> None:
+    text: dict[str, Any] = {name: {"value": 0.5, "n": 2} for name in TEXT_MEASURES}
+    page = said(figures(row("a", "x", trial(0, [1, 0], **text))))
+    tables = [part.splitlines() for part in page.split("\n\n") if part.startswith("| row |")]
+    heads = [head.strip() for lines in tables for head in lines[0].split("|")]
+    assert {name: heads.count(name) for name in (*MEASURES, *TEXT_MEASURES)} == dict.fromkeys(
+        (*MEASURES, *TEXT_MEASURES), 1
+    )
+    assert all({line.count(" | ") for line in lines} == {lines[0].count(" | ")} for lines in tables)
+    assert "| 50.0 % |" in page.partition("## Texts")[2]
+
+
+def test_data_are_named_where_there_are_several() -> None:
+    one, other = row("a", "x", trial(0, [1, 0])), row("a", "y", trial(0, [1, 1], data="e"))
+    found = figures(one, other)
+    assert "| row | trained parameters |" in said(found)
+    found["rows"][1]["data"] = "elsewhere"
+    assert "| row | data | trained parameters |" in said(found)
+    assert "| a/y | elsewhere |" in said(found)
 
 
 def test_text_measures_are_means_from_the_smallest_to_the_largest() -> None:

@@ -20,6 +20,7 @@ from transformers import Blip2ForConditionalGeneration
 from nav_vlm_node.instruction import Step
 from nav_vlm_sim.records import CELL
 from nav_vlm_sim.truth import Observation
+from nav_vlm_training.embedded.architecture import mixed_precision
 from nav_vlm_training.embedded.pretrain import photometric, to_pixels
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, room_to_shift
 
@@ -119,7 +120,7 @@ def extract(
         pixels = to_pixels(torch.from_numpy(rgb).to(device))
         if augment:
             pixels = photometric(pixels, torch.Generator().manual_seed(int(rng.integers(2**62))))
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             output = model.vision_model(pixels).last_hidden_state
         patches.append(output.float().cpu().numpy().astype(np.float16))
     return Features(np.concatenate(patches), rows, mirrored, turn, _observations(frames, rows, mirrored, turn))

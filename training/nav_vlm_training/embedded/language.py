@@ -28,7 +28,7 @@ from nav_vlm_node.vlm.prompt import IGNORE, encode_prompts, encode_targets
 from nav_vlm_sim.dataset import truth_of
 from nav_vlm_sim.questions import NAMES, Question, Rng, ask
 from nav_vlm_sim.truth import Observation
-from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS, query
+from nav_vlm_training.embedded.architecture import NUM_QUERY_TOKENS, mixed_precision, query
 from nav_vlm_training.embedded.features import Features
 from nav_vlm_training.embedded.perception import Heads, set_loss, tensors
 from nav_vlm_training.embedded.targets import targets_of
@@ -281,7 +281,7 @@ def train_language(
         rng = np.random.default_rng([config.seed, step, 7])
         rows = rng.integers(0, len(features), config.images)
         pairs = [make_pair(features.observations[r], rng) for r in rows for _ in range(config.each)]
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed_precision(device):
             queries = query(model, _patches(features, rows, device))
             loss = lm_loss(model, tokenizer, numbers, queries.repeat_interleave(config.each, 0), pairs, config.chunks)
             read = heads.read(queries) if heads else {}

@@ -32,6 +32,7 @@ from nav_vlm_training.embedded.architecture import (
     build_model,
     load_base,
     make_config,
+    mixed_precision,
     perceive,
     speed_up_patches,
 )
@@ -176,7 +177,7 @@ class Pretraining:
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = self.rate()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with mixed_precision(self.device):
             with torch.set_grad_enabled(not self.settling):
                 patches, queries = perceive(self.model, pixels)
             logits, log_depth = self.heads.dense(patches)
@@ -202,7 +203,7 @@ class Pretraining:
         right = 0.0
         rows = np.arange(min(len(frames), most))
         for block in np.array_split(rows, max(1, len(rows) // 96)):
-            with torch.autocast(self.device.type, torch.bfloat16):
+            with mixed_precision(self.device):
                 patches, queries = perceive(self.model, to_pixels(torch.from_numpy(frames.rgb(block)).to(self.device)))
                 logits, _ = self.heads.dense(patches)
                 reads.append({k: v.cpu() for k, v in self.heads.read(queries).items()})

@@ -1,4 +1,4 @@
-"""A sweep for people: sweep.md with one table, one plot and the differences; sweep.json with all figures."""
+"""A sweep for people: sweep.md with table, plot, all measures and the differences; sweep.json with every figure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ from nav_vlm_training.sweep.table import COMPARED, WORDS, figures_of
 
 FIGURES, MARKDOWN = "sweep.json", "sweep.md"
 PLOTS = ("png", "svg")
+_MAIN = (COMPARED, "reversal_rate", "coverage", "hazard_recall", "false_clear_rate")
+_MORE: dict[str, tuple[str, ...]] = {
+    "More measures": tuple(name for name in MEASURES if name not in _MAIN),
+    "Texts": (*TEXT_MEASURES, *dict.fromkeys((*WHOLE, WORDS))),
+}
 
 
 def write_sweep(out: Path, command: str) -> dict[str, Any]:
@@ -59,9 +64,14 @@ def markdown(figures: Mapping[str, Any]) -> str:
         " alone. What each counts stands in `nav_vlm_node/score.py`. Of the text measures: the mean over seeds, from"
         " the smallest to the largest.",
     ]
-    if figures["missing"]:
-        parts.append(f"**Not done:** {', '.join(figures['missing'])}.")
-    parts += [table(*_measures(rows)), f"![{COMPARED} against trained parameters](sweep.svg)"]
+    missing = figures["missing"]
+    if missing:
+        of = len(missing) + len(figures["trials"])
+        parts.append(f"**Not done:** {len(missing)} of {of} trials, named at the end.")
+    parts += [table(*_main(rows)), f"![{COMPARED} against trained parameters](sweep.svg)"]
+    for title, names in _MORE.items():
+        if present := [name for name in names if any(name in row for row in rows)]:
+            parts += [f"## {title}", table(*_more(rows, present))]
     if figures["differences"]:
         heads = ["row", "against", f"difference in {COMPARED}, points", "p", "questions", "scenes", "seeds"]
         lines = [_difference(found) for found in figures["differences"]]
@@ -70,23 +80,30 @@ def markdown(figures: Mapping[str, Any]) -> str:
     if beside:
         lines = [[name, system, *(share(of.get(measure)) for measure in MEASURES)] for name, system, of in beside]
         parts += ["## Baselines", table(["of", "baseline", *MEASURES], lines)]
+    if missing:
+        parts += ["## Not done", "\n".join(f"- `{name}`" for name in missing)]
     made = f"`{figures['command']}`, commit {figures['commit'][:12] or 'unknown'}, {figures['date'][:10]}"
     return "\n\n".join([*parts, f"Written by {made}."]) + "\n"
 
 
-def _measures(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    shares = [name for name in (*MEASURES, *TEXT_MEASURES) if any(name in row for row in rows)]
-    plain = [name for name in (*WHOLE, WORDS) if any(name in row for row in rows)]
-    heads = ["row", "data", "trained parameters", "seeds", "questions", *shares, *plain]
+def _main(rows: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """What a row is, and what decides between rows. The data set is named where there are several."""
+    several = len({row["data"] for row in rows}) > 1
+    heads = ["row", *(["data"] if several else []), "trained parameters", "seeds", "questions", *_MAIN]
     lines = [
         [
-            ", ".join(row["groups"]), row["data"], f"{row['trained_parameters']:,}", str(len(row["seeds"]) or "–"),
-            str(row["questions"]),
-            *(share(row.get(name)) for name in shares), *(_number(row.get(name)) for name in plain),
+            ", ".join(row["groups"]), *([row["data"]] if several else []), f"{row['trained_parameters']:,}",
+            str(len(row["seeds"]) or "–"), str(row["questions"]), *(share(row.get(name)) for name in _MAIN),
         ]
         for row in rows
     ]  # fmt: skip
     return heads, lines
+
+
+def _more(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    kinds = [share if name in MEASURES or name in TEXT_MEASURES else _number for name in names]
+    lines = [[row["name"], *(kind(row.get(name)) for kind, name in zip(kinds, names, strict=True))] for row in rows]
+    return ["row", *names], lines
 
 
 def share(figure: Mapping[str, Any] | None) -> str:
