@@ -39,6 +39,7 @@ LAYERS = {
     "guard": 3,
     "guide": 3,
     "replies": 1,
+    "session": 3,
     "cli": 4,
     "ros": 4,
 }

@@ -14,6 +14,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Camera
 from nav_vlm_sim.scene import ROOMS
 from nav_vlm_sim.textures import FAMILIES
+from nav_vlm_sim.walks import command as walks
 
 if TYPE_CHECKING:
     from nav_vlm_sim.truth import Observation
@@ -78,6 +79,8 @@ def _parser() -> Parser:
         help="people and the wearer walk; each picture comes with the two before it, a third of a second apart",
     )  # fmt: skip
     dataset.add_argument("--json", action="store_true", help="print the card as one JSON object")
+
+    walks.add(commands)
 
     camera = commands.add_parser(
         "camera", help="publish a simulated camera on ROS 2",

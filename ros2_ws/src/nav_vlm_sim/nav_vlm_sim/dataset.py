@@ -18,9 +18,7 @@ import math
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -39,6 +37,7 @@ from nav_vlm_node.score_json import truth_to_json
 from nav_vlm_node.view import View
 from nav_vlm_sim import card, textures
 from nav_vlm_sim.plan import EARLIER, Block, Plan, blocks_of, phrasings_of
+from nav_vlm_sim.processes import start_worker
 from nav_vlm_sim.questions import Kind, Question, Rng, ask, reworded
 from nav_vlm_sim.records import Frame, earlier_pictures, rounded, rounded_step, take_frame
 from nav_vlm_sim.scene import sample_scene
@@ -264,7 +263,7 @@ def _in_processes(out: Path, plan: Plan, blocks: list[Block], workers: int) -> I
         yield from (_draw_block(out, plan, block) for block in blocks)
         return
     context = multiprocessing.get_context("spawn")  # forked processes would share one graphics context
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker) as pool:
         futures: list[Future[Block]] = [pool.submit(_draw_block, out, plan, block) for block in blocks]
         try:
             for future in as_completed(futures):
@@ -276,19 +275,6 @@ def _in_processes(out: Path, plan: Plan, blocks: list[Block], workers: int) -> I
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Ctrl-C is the parent's to handle, and no worker outlives its parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
 
 
 def _finish(out: Path, plan: Plan) -> dict[str, Any]:

@@ -8,7 +8,7 @@ a box's size is its half extents, as in MuJoCo.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 Rng = np.random.Generator
 Vector = npt.NDArray[np.float64]
+
+WIDE_OPEN = 1.4  # radians: the least that the leaf of a door between two rooms is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ def open_door(rng: Rng, *, sill: float = 0.0) -> Item:
     leaf = _leaf_colour(rng)
     beyond = colour(rng, (0.2, 0.95), (0, 0.4))
     side, angle = rng.choice([-1, 1]), rng.uniform(1.0, 1.75)
+    if sill:  # people walk through this one
+        angle = max(angle, WIDE_OPEN)
     x, y = half * np.sin(angle), side * (half - half * np.cos(angle))  # the leaf's middle
     up, outer = height / 2, half + 0.3
     inner = depth / 2 - 0.02  # what lies behind ends within the wall: in its face, the two would be drawn in turns
@@ -149,7 +153,8 @@ def open_door(rng: Rng, *, sill: float = 0.0) -> Item:
         Part("box", (-depth / 2 - 0.02, 0, height + 0.02), (inner, outer, 0.02), beyond),
     ]
     if sill:
-        parts = [*parts[:4], Part("box", (-sill / 2, 0, -0.05), (sill / 2, half + 0.05, 0.05), floor)]
+        behind = [replace(part, position=(-sill - 0.02, *part.position[1:])) for part in parts[:3]]
+        parts = [*parts[:4], Part("box", (-sill / 2, 0, -0.05), (sill / 2, half + 0.05, 0.05), floor), *behind]
     else:
         parts += stub
     standing = rectangle(0.02, half) @ _turned(-side * angle) + (x + 0.05, y)

@@ -12,7 +12,10 @@ from nav_vlm_sim.furniture import Item, Part, Rng, Vector
 from nav_vlm_sim.scene import Light, Scene, four_walls, light, shell
 from nav_vlm_sim.walks.floorplan import EXIT_SIGN, INWARD, OPEN_DOOR, OPPOSITE, WALL, FloorPlan, OnWall, Room
 
+SOLID = (*furniture.ON_FLOOR, "column", "stairs", "cash machine")
 CLEARANCE = 0.03  # metres between the top of what hangs on a wall and the ceiling
+SIGN_ROOM = 0.34  # metres above a door's frame that a sign needs
+BEHIND_FRAME = 0.02  # metres by which a wall ends behind a door's frame: in one plane, both would be drawn in turns
 WALL_TOP, WALL_FOOT = 1.5, 0.3  # a solid of the shell that reaches over and under these heights [m] is in the way
 MAKE_ON_WALL = {
     "lift": furniture.lift, "stairs": furniture.stairs, "picture": furniture.picture,
@@ -38,14 +41,14 @@ class Building:
         """The item of plan.walls[index]."""
         return self.scene.items[index]
 
-    def solids(self) -> list[Vector]:
+    def solids(self, *, walking: bool = True) -> list[Vector]:
         """[4, 2] corners on the floor, metres, of everything that a body cannot walk through: walls, what stands on
-        floors, the leaves of open doors."""
+        floors, the leaves of open doors. walking: also the people who walk, where they begin."""
         walls = [_footprint(part) for part in self.scene.shell if _in_the_way(part)]
         on_floor = [
             item.corners()
-            for item in self.scene.items
-            if item.kind in (*furniture.ON_FLOOR, "column", "stairs", "cash machine")
+            for index, item in enumerate(self.scene.items)
+            if item.kind in SOLID and (walking or index not in self.scene.speeds)
         ]
         leaves = [item.leaf_corners() for item in self.scene.items if len(item.leaf)]
         return walls + on_floor + leaves
@@ -54,7 +57,7 @@ class Building:
 def build(plan: FloorPlan, family: str = "train") -> Building:
     """How the plan's seed makes it look; always the same for the same plan."""
     rng = np.random.default_rng([plan.seed, 606])
-    on_walls = [_hang(rng, plan, part) for part in plan.walls]
+    on_walls = _hang_all(rng, plan)
     items = [*on_walls, *(_stand(rng, plan, index) for index in range(len(plan.things)))]
     parts: list[Part] = []
     lights: dict[str, list[Light]] = {}
@@ -82,8 +85,38 @@ def build(plan: FloorPlan, family: str = "train") -> Building:
     return Building(plan, scene, lights)
 
 
-def _hang(rng: Rng, plan: FloorPlan, part: OnWall) -> Item:
-    """What hangs on a wall, in its place."""
+def _hang_all(rng: Rng, plan: FloorPlan) -> list[Item]:
+    """What is on the walls, in the plan's order; a sign over a door hangs above its frame."""
+    over = {k: _door_below(plan, part) for k, part in enumerate(plan.walls) if part.kind == EXIT_SIGN}
+    lower = {door for door in over.values() if door is not None}
+    items: dict[int, Item] = {}
+    for k, part in enumerate(plan.walls):
+        if k not in over:
+            items[k] = _hang(rng, plan, part, plan.height - CLEARANCE - (SIGN_ROOM if k in lower else 0.0))
+    for k, door in over.items():
+        items[k] = _hang(rng, plan, plan.walls[k], plan.height - CLEARANCE)
+        if door is not None:
+            _lift(items[k], max(0.0, items[door].height + CLEARANCE - items[k].bottom))
+    return [items[k] for k in range(len(plan.walls))]
+
+
+def _door_below(plan: FloorPlan, sign: OnWall) -> int | None:
+    for k, part in enumerate(plan.walls):
+        if part.kind == OPEN_DOOR and (part.room, part.wall) == (sign.room, sign.wall) and abs(part.at - sign.at) < 1.1:
+            return k
+        behind = part.kind == OPEN_DOOR and (part.to, OPPOSITE[part.wall]) == (sign.room, sign.wall)
+        if behind and abs(part.at - sign.at) < 1.1:
+            return k
+    return None
+
+
+def _lift(item: Item, by: float) -> None:
+    item.parts = [replace(part, position=(*part.position[:2], part.position[2] + by)) for part in item.parts]
+    item.height, item.bottom = item.height + by, item.bottom + by
+
+
+def _hang(rng: Rng, plan: FloorPlan, part: OnWall, top: float) -> Item:
+    """What hangs on a wall, in its place, no higher than `top` metres."""
     room, yaw = plan.room(part.room), INWARD[part.wall]
     while True:
         if part.kind in ("door", "exit", "toilet"):
@@ -94,7 +127,7 @@ def _hang(rng: Rng, plan: FloorPlan, part: OnWall) -> Item:
             item = furniture.exit_sign(rng, part.arrow)
         else:
             item = MAKE_ON_WALL[part.kind](rng)
-        if item.height <= plan.height - CLEARANCE:
+        if item.height <= top:
             break
     # The anchor of a flight of stairs is its foot: it stands into the room.
     depth = float(-item.footprint[:, 0].min(initial=0.0)) if part.kind == "stairs" else 0.0
@@ -123,7 +156,11 @@ def _seen_from(plan: FloorPlan, room: Room, part: OnWall, item: Item) -> Item:
     """An open door in a room's own frame, as its shell leaves it out: also from behind."""
     wall = part.wall if part.room == room.name else OPPOSITE[part.wall]
     x, y = room.on(wall, part.at)
-    return replace(item, x=x - room.centre[0], y=y - room.centre[1], yaw=INWARD[wall])
+    wider = item.footprint + (0, BEHIND_FRAME) * np.sign(item.footprint)
+    middle = room.centre
+    return replace(
+        item, x=x - middle[0], y=y - middle[1], yaw=INWARD[wall], footprint=wider, height=item.height + BEHIND_FRAME
+    )
 
 
 def _moved(part: Part, room: Room) -> Part:

@@ -236,8 +236,8 @@ def _problems(plan: FloorPlan) -> Iterator[str]:
     if not plan.rooms:
         yield "it has no rooms"
         return
-    if not 2.2 <= plan.height <= 6:
-        yield f"height {plan.height:g}: give 2.2 to 6 metres"
+    if not 2.5 <= plan.height <= 6:
+        yield f"height {plan.height:g}: give 2.5 to 6 metres"
     names = [room.name for room in plan.rooms]
     for room in plan.rooms:
         if names.count(room.name) > 1:

@@ -1,0 +1,263 @@
+"""One walk: somebody asks, is told, does it, and asks again, until they are there or give up."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.score import OFF_CENTRE, side, told, wrap
+from nav_vlm_node.session import Place
+from nav_vlm_node.view import Camera, Rig
+from nav_vlm_sim.furniture import Item, Rng
+from nav_vlm_sim.scene import Pose
+from nav_vlm_sim.truth import MEMBERS, ON_WALLS
+from nav_vlm_sim.walks.building import Building, build
+from nav_vlm_sim.walks.crowd import Crowd
+from nav_vlm_sim.walks.floorplan import FloorPlan, Walk
+from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
+from nav_vlm_sim.walks.walker import MANNERS, Moment, Touches, Walker
+
+Picture = npt.NDArray[np.uint8]
+
+ARRIVED = 1.0  # metres from the body's middle to the goal, with no wall between: the cane finds it
+MOST_TIME = 300.0  # seconds after which somebody gives up
+MOST_QUESTIONS = 60
+THINKING = 1.0  # seconds from question to answer
+WORDS_PER_SECOND = 3.0  # of speech
+RIG = Rig(camera_pitch=math.radians(10), camera_height=1.4)
+CAMERA = Camera.from_fov(480, 360, math.radians(90))
+SWAY = math.radians(1.5)  # standard deviation of the camera's pitch and roll
+ODOMETRY = 0.02  # standard deviation of its scale error
+ODOMETRY_DRIFT = math.radians(0.5)  # standard deviation of its heading error per question
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What a guide may know when it is asked. Only an oracle looks at world and body."""
+
+    question: str
+    goal: str
+    place: Place  # by odometry
+    time: float
+    picture: Callable[[], Picture]
+    world: Space
+    body: Walker
+    way: list[Point]  # the shortest safe path from here
+
+
+class Guiding(Protocol):
+    """Who answers. One episode after the other; `begin` before each."""
+
+    def begin(self, seed: int) -> None:
+        """Forget the last episode."""
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        """What to do, and whether it is only a search: then it is no direction to the goal."""
+
+
+@dataclass
+class Turn:
+    """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
+    answer sends to the other side; None where it gives no direction, or the way is nearly ahead. people: [x, y,
+    heading] of everybody who moves, in the crowd's order."""
+
+    time: float
+    x: float
+    y: float
+    yaw: float
+    status: str
+    text: str
+    searching: bool
+    direction: float
+    wanted: float
+    reversal: bool | None
+    people: list[list[float]] = field(default_factory=list)
+
+
+@dataclass
+class Episode:
+    """What happened. shortest: metres of the shortest safe path to where the walk counts as arrived; reference: that
+    path. silent: seconds in which nothing was said and nobody walked."""
+
+    plan: str
+    seed: int
+    walk: Walk
+    arrived: bool = False
+    time: float = 0.0
+    length: float = 0.0
+    shortest: float = 0.0
+    silent: float = 0.0
+    words: int = 0
+    turns: list[Turn] = field(default_factory=list)
+    track: list[Moment] = field(default_factory=list)
+    reference: list[Point] = field(default_factory=list)
+    touches: Touches = field(default_factory=Touches)
+
+
+class Stage:
+    """A building with everything in it, ready to be walked. draw: a picture from a pose, or None for no camera."""
+
+    def __init__(self, plan: FloorPlan, draw: Callable[[Building, Crowd, Pose], Picture] | None = None) -> None:
+        self.building = build(plan)
+        self.space = Space(solids_of(self.building, leave_out=self.building.scene.speeds))
+        self.draw = draw
+        self._near: dict[int, list[Point]] = {}
+        self._places: dict[str, tuple[Point, ...]] = {}
+
+    def goals(self, name: str) -> list[Item]:
+        """All things of that name in the building."""
+        return [item for item in self.building.scene.items if item.kind in MEMBERS.get(name, (name,))]
+
+    def way(self, start: Point, goal: str) -> list[Point]:
+        """The shortest safe path to the nearest goal of that name, up to where it counts as arrived; [] for none."""
+        if goal not in self._places:
+            self._places[goal] = tuple(to for item in self.goals(goal) for to in self._approaches(item))
+        found = self.space.path(start, self._places[goal])
+        return self._cut(found, goal) if found else []
+
+    def _approaches(self, item: Item) -> list[Point]:
+        """Where somebody can stand who is at a thing: before it, or anywhere around what stands free."""
+        known = self._near.get(id(item))
+        if known is None:
+            known = [point for point in around(item) if self.space.nearest(*point)[0] >= TIGHT]
+            self._near[id(item)] = known
+        return known
+
+    def arrived(self, x: float, y: float, goal: str) -> bool:
+        """Whether somebody who stands there has arrived."""
+        for item in self.goals(goal):
+            near = gap_to(item, x, y) <= ARRIVED
+            if near and any(self.space.in_sight((x, y), to) for to in self._approaches(item)):
+                return True
+        return False
+
+    def _cut(self, way: list[Point], goal: str) -> list[Point]:
+        kept = [way[0]]
+        for a, b in itertools.pairwise(way):
+            for t in np.linspace(0, 1, max(2, math.ceil(math.dist(a, b) / 0.1)))[1:]:
+                point = (a[0] + float(t) * (b[0] - a[0]), a[1] + float(t) * (b[1] - a[1]))
+                if self.arrived(*point, goal):
+                    return [*kept, point]
+            kept.append(b)
+        return kept
+
+
+def around(item: Item) -> list[Point]:
+    """Places at a thing: before what hangs on a wall or leads up from it, on all sides of what stands free."""
+    if item.kind in (*ON_WALLS, "stairs"):
+        ahead = [(r, a) for r in (0.5, 0.4, 0.7) for a in (0.0, 0.4, -0.4)]
+        return [(item.x + r * math.cos(item.yaw + a), item.y + r * math.sin(item.yaw + a)) for r, a in ahead]
+    corners = item.corners()
+    middle = corners.mean(axis=0)
+    reach = float(np.linalg.norm(corners - middle, axis=1).max()) + TIGHT
+    bearings = np.arange(16) * math.tau / 16
+    return [
+        (float(middle[0] + r * math.cos(a)), float(middle[1] + r * math.sin(a)))
+        for r in (reach, reach + 0.2) for a in bearings
+    ]  # fmt: skip
+
+
+def gap_to(item: Item, x: float, y: float) -> float:
+    """Metres from a point to a thing."""
+    if not len(item.footprint):
+        return math.dist((x, y), (item.x, item.y))
+    corners = item.corners()
+    edges = np.roll(corners, -1, axis=0) - corners
+    offset = np.array([x, y]) - corners
+    t = ((offset * edges).sum(1) / np.maximum((edges**2).sum(1), 1e-12)).clip(0, 1)
+    return float(np.linalg.norm(offset - t[:, None] * edges, axis=1).min())
+
+
+def run(stage: Stage, walk: Walk, guide: Guiding, seed: int, manner: str = "average") -> Episode:
+    """Walks it once. The same arguments give the same episode, as far as the guide does."""
+    rng = np.random.default_rng([seed, 808])
+    crowd = Crowd.of(stage.building, stage.space)
+    body = Walker(MANNERS[manner], stage.space, crowd, rng, walk.x, walk.y, math.radians(walk.yaw))
+    body.there = lambda x, y: stage.arrived(x, y, walk.goal)
+    episode = Episode(stage.building.plan.name, seed, walk, touches=body.touches, track=body.track)
+    episode.reference = stage.way((walk.x, walk.y), walk.goal)
+    episode.shortest = length_of(episode.reference)
+    odometry = _Odometry(np.random.default_rng([seed, 809]), body)
+    looks = np.random.default_rng([seed, 810])
+    question = f"How do I get to the {walk.goal}?"
+    guide.begin(seed)
+    while body.time < MOST_TIME and len(episode.turns) < MOST_QUESTIONS:
+        if stage.arrived(body.x, body.y, walk.goal):
+            episode.arrived = True
+            break
+        sway = looks.normal(0, SWAY, 2)
+
+        def picture(sway: npt.NDArray[np.float64] = sway) -> Picture:
+            assert stage.draw is not None, "this stage has no camera"
+            pose = Pose(
+                x=body.x, y=body.y, height=RIG.camera_height, yaw=body.yaw,
+                pitch=RIG.camera_pitch + float(sway[0]), roll=float(sway[1]),
+            )  # fmt: skip
+            return stage.draw(stage.building, crowd, pose)
+
+        way = stage.way((body.x, body.y), walk.goal)
+        situation = Situation(
+            question=question, goal=walk.goal, place=odometry.place(), time=body.time, picture=picture,
+            world=stage.space, body=body, way=way,
+        )  # fmt: skip
+        instruction, searching = guide.tell(situation)
+        episode.turns.append(_turn(stage, body, way, instruction, searching))
+        episode.turns[-1].people = [[round(v, 3) for v in (p.x, p.y, p.heading)] for p in crowd.people]
+        words = len(instruction.text.split())
+        episode.words += words
+        episode.silent += THINKING + MANNERS[manner].reaction
+        body.wait(THINKING + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
+        body.obey(instruction.steps)
+    episode.time = body.time
+    episode.length = sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(body.track))
+    return episode
+
+
+def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction, searching: bool) -> Turn:
+    wanted = _wanted(stage, body, way)
+    direction = math.nan
+    if not searching and instruction.status in (Status.OK, Status.NOT_VISIBLE):
+        direction, _ = told(instruction.steps)
+    reversal = None
+    if not math.isnan(direction) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
+        reversal = side(direction) * side(wanted) < 0 and abs(wrap(direction - wanted)) > OFF_CENTRE
+    return Turn(
+        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, searching, direction, wanted,
+        reversal,
+    )  # fmt: skip
+
+
+def _wanted(stage: Stage, body: Walker, way: list[Point]) -> float:
+    """The bearing of the last point of the way that no wall hides."""
+    here = (body.x, body.y)
+    for point in reversed(way[1:]):
+        if stage.space.in_sight(here, point):
+            return wrap(math.atan2(point[1] - here[1], point[0] - here[0]) - body.yaw)
+    return math.nan
+
+
+class _Odometry:
+    """Where the wearer is by their own counting: a scale error, and a heading that drifts."""
+
+    def __init__(self, rng: Rng, body: Walker) -> None:
+        self._rng, self._body = rng, body
+        self._scale = 1 + rng.normal(0, ODOMETRY)
+        self._drift = 0.0
+        self._last = (body.x, body.y)
+        self._x = self._y = 0.0
+
+    def place(self) -> Place:
+        dx, dy = self._body.x - self._last[0], self._body.y - self._last[1]
+        c, s = math.cos(self._drift), math.sin(self._drift)
+        self._x += self._scale * (c * dx - s * dy)
+        self._y += self._scale * (s * dx + c * dy)
+        self._last = (self._body.x, self._body.y)
+        self._drift += self._rng.normal(0, ODOMETRY_DRIFT)
+        return Place(self._x, self._y, wrap(self._body.yaw + self._drift))

@@ -1,0 +1,130 @@
+"""Who guides a walk: the model, and those it is held against under the same walker and seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from nav_vlm_node.frames import Frame
+from nav_vlm_node.guide import Guide, GuideOptions
+from nav_vlm_node.instruction import Action, Instruction, Status, Step
+from nav_vlm_node.language import render
+from nav_vlm_node.score import wrap
+from nav_vlm_node.session import Session
+from nav_vlm_node.vlm.protocol import Engine
+from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture, Situation
+from nav_vlm_sim.walks.space import TIGHT, Point
+from nav_vlm_sim.walks.walker import LEG
+
+MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED = "model", "oracle", "base", "constant", "random", "shuffled"
+GUIDES = (MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED)
+LOOK_AT = (MODEL, BASE, SHUFFLED)  # those that need a camera and an engine
+SHORT = 0.5  # metres: a leg shorter than this is not worth a sentence
+WAY_OFF = 1.0  # metres from the way in which somebody stands in it
+
+
+class OracleGuide:
+    """Knows the building: the first leg of the shortest safe path. What the walker's own errors leave possible."""
+
+    def begin(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        """The bearing and distance of the farthest point of the way that can be walked to directly."""
+        body = situation.body
+        here = (body.x, body.y)
+        point = _ahead(situation, here)
+        if point is None:
+            return _said(Status.UNSURE, (Step(Action.SCAN),)), True
+        bearing = wrap(math.atan2(point[1] - here[1], point[0] - here[0]) - body.yaw)
+        distance = max(0.25, math.dist(here, point))
+        cautions = []
+        for person in body.crowd.people:
+            off = wrap(math.atan2(person.y - here[1], person.x - here[0]) - body.yaw - bearing)
+            gap = person.gap(*here)
+            if gap < LEG and abs(gap * math.sin(off)) < WAY_OFF and math.cos(off) > 0:
+                cautions.append(Step(Action.CAUTION, wrap(bearing + off), max(0.25, gap), "person"))
+        steps = (*cautions[:1], Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, distance))
+        return _said(Status.OK, steps), False
+
+
+def _ahead(situation: Situation, here: Point) -> Point | None:
+    """The farthest corner of the way, up to LEG metres along it, to which nothing is in the way."""
+    best: Point | None = None
+    so_far, last = 0.0, here
+    for point in situation.way[1:]:
+        length = math.dist(last, point)
+        share = 1.0 if so_far + length <= LEG or length == 0 else (LEG - so_far) / length
+        there = (last[0] + share * (point[0] - last[0]), last[1] + share * (point[1] - last[1]))
+        if best is None or situation.world.clear(here, there, TIGHT - 0.02) or math.dist(here, best) < SHORT:
+            best = there
+        so_far, last = so_far + length, point
+        if so_far >= LEG:
+            break
+    return best
+
+
+class ConstantGuide:
+    """Always the same: what a system says that has learned only what is common."""
+
+    def begin(self, seed: int) -> None:
+        """Nothing to forget."""
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        """Ahead."""
+        return _said(Status.OK, (Step(Action.MOVE, 0.0, LEG),)), False
+
+
+class RandomGuide:
+    """Any way."""
+
+    def begin(self, seed: int) -> None:
+        """Draws by this seed from now on."""
+        self._rng = np.random.default_rng([seed, 811])
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        """A turn of up to half a circle, and a leg."""
+        bearing = float(self._rng.uniform(-math.pi, math.pi))
+        return _said(Status.OK, (Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, LEG))), False
+
+
+class ModelGuide:
+    """What the node does: guide, guard, and the session of the goal.
+
+    before: what the engine is to be switched to. instead: gives the picture that is looked at in place of the true one.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        before: Callable[[], None] = lambda: None,
+        instead: Callable[[int, int], Picture] | None = None,
+    ) -> None:
+        self._guide = Guide(engine, GuideOptions(rig=RIG))
+        self._before, self._instead = before, instead
+        self._session = Session()
+        self._seed = self._asked = 0
+
+    def begin(self, seed: int) -> None:
+        """A new goal."""
+        self._before()
+        self._guide.forget()
+        self._session = Session()
+        self._seed, self._asked = seed, 0
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        """The answer to the newest picture, as the session completes it."""
+        picture = situation.picture() if self._instead is None else self._instead(self._seed, self._asked)
+        self._asked += 1
+        frame = Frame(picture, stamp=situation.time, camera=CAMERA)
+        instruction = self._guide.answer(frame, situation.question)
+        guidance = self._session.heed(instruction, situation.place, lambda text: self._guide.answer(frame, text))
+        return guidance.instruction, guidance.searching
+
+
+def _said(status: Status, steps: tuple[Step, ...]) -> Instruction:
+    blank = Instruction(query_id="", query="", status=status, text="")
+    return replace(blank, steps=steps, text=render(steps))

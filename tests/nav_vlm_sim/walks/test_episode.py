@@ -1,0 +1,167 @@
+"""Whole walks in a small building, and what is measured of them."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.vlm.scripted import ScriptedEngine
+from nav_vlm_sim.walks import records
+from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, run
+from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
+from nav_vlm_sim.walks.guides import ConstantGuide, ModelGuide, OracleGuide, RandomGuide
+from nav_vlm_sim.walks.metrics import by_class, ndtw, spaced, spl, summarise
+from nav_vlm_sim.walks.painter import Painter
+from nav_vlm_sim.walks.space import length_of
+from nav_vlm_sim.walks.walker import BODY, Moment
+
+WALK = Walk(x=1.0, y=1.5, yaw=0.0, goal="exit", kind="B")
+PLAN = FloorPlan(
+    name="two rooms",
+    rooms=(Room(name="west", x=(0.0, 5.0), y=(0.0, 4.0)), Room(name="east", x=(5.2, 10.0), y=(0.0, 4.0))),
+    walls=(
+        OnWall(kind="open door", room="west", wall="east", at=2.0, to="east"),
+        OnWall(kind="exit", room="east", wall="north", at=8.5),
+    ),
+    things=(Thing(kind="box", x=3.0, y=0.6),),
+    walks=(WALK,),
+)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Stage:
+    return Stage(PLAN)
+
+
+class WrongWay(OracleGuide):
+    """For tests: the oracle mirrored."""
+
+    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        instruction, searching = super().tell(situation)
+        steps = tuple(replace(s, bearing=-s.bearing) if s.action is Action.TURN else s for s in instruction.steps)
+        return replace(instruction, steps=steps), searching
+
+
+def test_the_oracle_arrives_by_the_door(stage: Stage) -> None:
+    for seed in range(6):
+        episode = run(stage, WALK, OracleGuide(), seed)
+        assert episode.arrived
+        assert episode.touches.collisions == 0
+        assert spl(episode) > 0.6
+        assert summarise([episode])["reversal_rate"]["value"] in (0.0, None)
+
+
+def test_the_way_leads_through_the_door_up_to_the_goal(stage: Stage) -> None:
+    way = stage.way((WALK.x, WALK.y), "exit")
+    assert any(abs(x - 5.1) < 0.2 and 1.6 < y < 2.4 for x, y in spaced(way))
+    assert min(stage.space.nearest(x, y)[0] for x, y in spaced(way)[:-2]) > BODY
+    assert stage.arrived(*way[-1], "exit")
+    assert not stage.arrived(*way[-2], "exit")
+    assert stage.way((WALK.x, WALK.y), "lift") == []
+
+
+def test_a_wall_between_is_not_arrived(stage: Stage) -> None:
+    assert stage.arrived(8.5, 3.2, "exit")
+    assert not stage.arrived(8.5, 4.6, "exit")  # behind it, outside
+
+
+def test_the_same_seed_is_the_same_walk(stage: Stage) -> None:
+    one, two = (run(stage, WALK, RandomGuide(), 5) for _ in range(2))
+    assert records.to_json(one) == records.to_json(two)
+    assert records.to_json(run(stage, WALK, RandomGuide(), 6)) != records.to_json(one)
+
+
+def test_a_guide_that_sends_the_wrong_way_reverses(stage: Stage) -> None:
+    turned = replace(WALK, yaw=-60.0)
+    episodes = [run(stage, turned, WrongWay(), seed) for seed in range(3)]
+    found = summarise(episodes)
+    assert found["reversal_rate"]["value"] > 0.5
+    assert found["spl"]["value"] < 0.5
+
+
+def test_somebody_gives_up(stage: Stage) -> None:
+    class Silent(ConstantGuide):
+        def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+            return replace(super().tell(situation)[0], status=Status.UNSURE, steps=(), text="I am not sure."), False
+
+    episode = run(stage, WALK, Silent(), 0)
+    assert not episode.arrived
+    assert len(episode.turns) <= MOST_QUESTIONS
+    assert episode.length == 0
+    assert summarise([episode])["abstention_rate"]["value"] == 1.0
+    assert spl(episode) == 0.0
+
+
+def test_the_model_guide_is_shown_what_is_there_and_asked_the_question(stage: Stage) -> None:
+    engine = ScriptedEngine({"How do I get to the exit?": "Move 2 metres to the exit."})
+    with Painter() as painter:
+        drawn = Stage(PLAN, painter)
+        episode = run(drawn, replace(WALK, x=8.5, y=1.2, yaw=90.0), ModelGuide(engine), 1)
+    assert episode.arrived
+    assert set(engine.queries) == {"How do I get to the exit?"}
+    assert engine.encoded == len(episode.turns)
+
+
+def test_pictures_differ_with_the_place(stage: Stage) -> None:
+    seen = []
+
+    class Looking(OracleGuide):
+        def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+            seen.append(situation.picture())
+            return super().tell(situation)
+
+    with Painter() as painter:
+        run(Stage(PLAN, painter), WALK, Looking(), 1)
+    assert len(seen) > 2
+    assert all(picture.std() > 5 for picture in seen[:2])
+    assert np.abs(seen[0].astype(int) - seen[1]).mean() > 2
+
+
+def test_records_are_read_back(stage: Stage) -> None:
+    episode = run(stage, WALK, RandomGuide(), 2)
+    there = json.loads(json.dumps(records.to_json(episode), allow_nan=False))
+    back = records.from_json(there)
+    assert records.to_json(replace(back, track=[])) == records.to_json(replace(episode, track=[]))
+    assert back.track[-1].time == pytest.approx(episode.track[-1].time)
+    assert math.isclose(ndtw(back), ndtw(episode), rel_tol=0.05)
+
+
+def straight(length: float, *, arrived: bool = True) -> Episode:
+    track = [Moment(k * 0.1, k * 0.1, 0.0, 0.0) for k in range(round(length * 10) + 1)]
+    return Episode("p", 0, WALK, arrived=arrived, length=length, shortest=4.0, track=track, reference=[(0, 0), (4, 0)])
+
+
+def test_spl_and_ndtw_of_known_walks() -> None:
+    assert spl(straight(4.0)) == 1.0
+    assert spl(straight(8.0)) == 0.5
+    assert spl(straight(3.5)) == 1.0  # shorter than the safe path is not better
+    assert spl(straight(4.0, arrived=False)) == 0.0
+    assert ndtw(straight(4.0)) == pytest.approx(1.0)
+    assert ndtw(straight(8.0)) < ndtw(straight(5.0)) < 1.0
+
+
+def test_classes_are_told_apart_and_c_is_not_counted() -> None:
+    lost = replace(straight(4.0, arrived=False), walk=replace(WALK, kind="C"))
+    found = by_class({"model": [straight(4.0), straight(4.0), lost]}, "AB")["model"]
+    assert found["success_rate"]["value"] == 1.0
+    assert found["success_rate"]["n"] == 2
+    assert found["classes"]["C"]["success_rate"]["value"] == 0.0
+    assert length_of(lost.reference) == 4.0
+
+
+def test_an_empty_summary_has_no_figures() -> None:
+    found = summarise([])
+    assert found["spl"]["value"] is None
+    assert found["success_rate"]["value"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_words_are_counted(stage: Stage) -> None:
+    episode = run(stage, WALK, OracleGuide(), 1)
+    assert episode.words == sum(len(turn.text.split()) for turn in episode.turns)
+    assert all(turn.text for turn in episode.turns)
