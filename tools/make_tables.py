@@ -132,9 +132,29 @@ def ablation_differences(figures: Mapping[str, Any], words: Sequence[str]) -> st
     return markdown(heads, rows)
 
 
+def walks(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """`nav-vlm-sim evaluate`: a row for each guide; words: which measures, after `class:A` of that class alone."""
+    kind, names = "", list(words)
+    if names and names[0].startswith("class:"):
+        kind, names = names[0].partition(":")[2], names[1:]
+    rows = []
+    for guide, found in figures["guides"].items():
+        of = found["classes"][kind] if kind else found
+        rows.append([guide, str(of["episodes"]), *(figure_of(name, of[name]) for name in names)])
+    return markdown(["guide", "walks", *(f"`{name}`" for name in names)], rows)
+
+
+def figure_of(name: str, figure: Mapping[str, Any]) -> str:
+    """A rate as a share, anything else as a number, both with their interval."""
+    if name.endswith("_rate") or figure["value"] is None:
+        return share(figure)
+    return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
+
+
 TABLES: dict[str, Table] = {
     "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
     "ablation": ablation, "ablation_differences": ablation_differences,
+    "walks": walks,
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_sim.walks import floorplan
 from nav_vlm_sim.walks.building import build
+from nav_vlm_sim.walks.episode import Stage, run
 from nav_vlm_sim.walks.floorplan import WALL, plan_from_json, plan_to_json, read_plan
+from nav_vlm_sim.walks.guides import OracleGuide
 from nav_vlm_sim.walks.space import Space, solids_of
 
+PLANS = Path(floorplan.__file__).with_name("plans")
 SMALL: dict[str, Any] = {
     "name": "small office",
     "rooms": [{"name": "corridor", "x": [0, 12], "y": [0, 2.2]}, {"name": "office", "x": [0, 5], "y": [2.4, 6.4]}],
@@ -136,3 +141,22 @@ def test_what_is_around_answers_as_all_does(x: float, y: float, reach: float) ->
     here = np.array([[x, y]])
     assert near.gaps(here).min() == space.gaps(here).min() == space.nearest(x, y)[0]
     assert (space.gaps(here) <= reach).sum() <= len(near.solids)
+
+
+BY_HAND = sorted(PLANS.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", BY_HAND, ids=lambda file: file.stem)
+def test_plans_by_hand_are_walked_and_of_the_class_that_they_say(file: Path) -> None:
+    plan = read_plan(file)
+    stage = Stage(plan)
+    assert {"A", "B", "C"} == {walk.kind for walk in plan.walks}
+    for number, walk in enumerate(plan.walks):
+        assert run(stage, walk, OracleGuide(), number).arrived, walk
+        before = [(i.x + 0.3 * math.cos(i.yaw), i.y + 0.3 * math.sin(i.yaw)) for i in stage.goals(walk.goal)]
+        seen = any(stage.space.clear((walk.x, walk.y), to, 0.001) for to in before)
+        assert seen == (walk.kind == "A"), walk
+
+
+def test_there_are_five() -> None:
+    assert [file.stem for file in BY_HAND] == ["home", "hospital_ward", "office_corridor", "school", "station_hall"]
