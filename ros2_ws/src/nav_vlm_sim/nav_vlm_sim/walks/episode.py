@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,11 +22,12 @@ from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.floorplan import FloorPlan, Walk
 from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
-from nav_vlm_sim.walks.walker import MANNERS, Moment, Touches, Walker
+from nav_vlm_sim.walks.walker import LEG, MANNERS, Moment, Touches, Walker
 
 Picture = npt.NDArray[np.uint8]
 
 ARRIVED = 1.0  # metres from the body's middle to the goal, with no wall between: the cane finds it
+SHORT = 0.5  # metres: a leg shorter than this is not worth a sentence
 MOST_TIME = 300.0  # seconds after which somebody gives up
 MOST_QUESTIONS = 60
 THINKING = 1.0  # seconds from question to answer
@@ -65,7 +66,8 @@ class Guiding(Protocol):
 @dataclass
 class Turn:
     """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
-    answer sends to the other side; None where it gives no direction, or the way is nearly ahead. people: [x, y,
+    answer sends to the other side, and not along the way around something either; None where it gives no direction,
+    or the way is nearly ahead. people: [x, y,
     heading] of everybody who moves, in the crowd's order."""
 
     time: float
@@ -221,26 +223,40 @@ def run(stage: Stage, walk: Walk, guide: Guiding, seed: int, manner: str = "aver
 
 
 def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction, searching: bool) -> Turn:
-    wanted = _wanted(stage, body, way)
+    here = (body.x, body.y)
+    wanted = _bearing(body, next((p for p in reversed(way[1:]) if stage.space.in_sight(here, p)), None))
     direction = math.nan
     if not searching and instruction.status in (Status.OK, Status.NOT_VISIBLE):
         direction, _ = told(instruction.steps)
     reversal = None
     if not math.isnan(direction) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
-        reversal = side(direction) * side(wanted) < 0 and abs(wrap(direction - wanted)) > OFF_CENTRE
+        either = (wanted, _bearing(body, first_leg(stage.space, way)))
+        reversal = side(direction) * side(wanted) < 0 and all(abs(wrap(direction - b)) > OFF_CENTRE for b in either)
     return Turn(
         body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, searching, direction, wanted,
         reversal,
     )  # fmt: skip
 
 
-def _wanted(stage: Stage, body: Walker, way: list[Point]) -> float:
-    """The bearing of the last point of the way that no wall hides."""
-    here = (body.x, body.y)
-    for point in reversed(way[1:]):
-        if stage.space.in_sight(here, point):
-            return wrap(math.atan2(point[1] - here[1], point[0] - here[0]) - body.yaw)
-    return math.nan
+def first_leg(space: Space, way: Sequence[Point]) -> Point | None:
+    """The farthest point up to LEG metres along a way to which nothing stands in the way; None of no way."""
+    if not way:
+        return None
+    here, best, so_far, last = way[0], way[0], 0.0, way[0]
+    for point in way[1:]:
+        length = math.dist(last, point)
+        share = 1.0 if so_far + length <= LEG or length == 0 else (LEG - so_far) / length
+        there = (last[0] + share * (point[0] - last[0]), last[1] + share * (point[1] - last[1]))
+        if math.dist(here, best) < SHORT or space.clear(here, there, TIGHT - 0.02):
+            best = there
+        so_far, last = so_far + length, point
+        if so_far >= LEG:
+            break
+    return best
+
+
+def _bearing(body: Walker, point: Point | None) -> float:
+    return math.nan if point is None else wrap(math.atan2(point[1] - body.y, point[0] - body.x) - body.yaw)
 
 
 class _Odometry:

@@ -15,14 +15,12 @@ from nav_vlm_node.language import render
 from nav_vlm_node.score import wrap
 from nav_vlm_node.session import Session
 from nav_vlm_node.vlm.protocol import Engine
-from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture, Situation
-from nav_vlm_sim.walks.space import TIGHT, Point
+from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture, Situation, first_leg
 from nav_vlm_sim.walks.walker import LEG
 
 MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED = "model", "oracle", "base", "constant", "random", "shuffled"
 GUIDES = (MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED)
 LOOK_AT = (MODEL, BASE, SHUFFLED)  # those that need a camera and an engine
-SHORT = 0.5  # metres: a leg shorter than this is not worth a sentence
 WAY_OFF = 1.0  # metres from the way in which somebody stands in it
 
 
@@ -36,7 +34,7 @@ class OracleGuide:
         """The bearing and distance of the farthest point of the way that can be walked to directly."""
         body = situation.body
         here = (body.x, body.y)
-        point = _ahead(situation, here)
+        point = first_leg(situation.world, situation.way)
         if point is None:
             return _said(Status.UNSURE, (Step(Action.SCAN),)), True
         bearing = wrap(math.atan2(point[1] - here[1], point[0] - here[0]) - body.yaw)
@@ -49,22 +47,6 @@ class OracleGuide:
                 cautions.append(Step(Action.CAUTION, wrap(bearing + off), max(0.25, gap), "person"))
         steps = (*cautions[:1], Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, distance))
         return _said(Status.OK, steps), False
-
-
-def _ahead(situation: Situation, here: Point) -> Point | None:
-    """The farthest corner of the way, up to LEG metres along it, to which nothing is in the way."""
-    best: Point | None = None
-    so_far, last = 0.0, here
-    for point in situation.way[1:]:
-        length = math.dist(last, point)
-        share = 1.0 if so_far + length <= LEG or length == 0 else (LEG - so_far) / length
-        there = (last[0] + share * (point[0] - last[0]), last[1] + share * (point[1] - last[1]))
-        if best is None or situation.world.clear(here, there, TIGHT - 0.02) or math.dist(here, best) < SHORT:
-            best = there
-        so_far, last = so_far + length, point
-        if so_far >= LEG:
-            break
-    return best
 
 
 class ConstantGuide:
