@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 # Two test processes: each starts engines and ROS 2 nodes of its own. JOBS=8 make test, on a bigger machine.
 JOBS ?= 2
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint gazebo clean
 
 help:
 	@echo "make setup   .venv with all dependencies, ROS 2 and the interfaces (part of demo and test)"
 	@echo "make demo    the whole system in simulation; writes demo/"
 	@echo "make test    lint and all tests"
 	@echo "make lint    ruff and mypy"
+	@echo "make gazebo  every world in a real Gazebo Classic 11, in a chroot; as root; writes docs/results/gazebo.json"
 	@echo "make clean   remove .venv and everything that was built or written"
 
 setup:
@@ -27,6 +28,10 @@ test: lint
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+gazebo: setup
+	@tools/gazebo_chroot.sh setup
+	@NAV_VLM_GAZEBO_RESULTS=docs/results/gazebo.json $(BIN)/python -m pytest tests/gazebo_classic
 
 clean:
 	rm -rf $(VENV) build demo runs .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -14,6 +14,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "parse": ("nav_vlm_node.cli.parse", "a sentence to steps, and what of it was not understood"),
     "camera": ("nav_vlm_node.cli.camera", "publish a camera, a video or a folder of images as a camera"),
     "up": ("nav_vlm_node.cli.up", "what bringup.launch.py starts, without the launch tools"),
+    "record": ("nav_vlm_node.cli.record", "a bag of camera, questions and answers, without rosbag2's tools"),
+    "replay": (
+        "nav_vlm_node.cli.replay",
+        "a recording's questions answered again, without ROS: report.json, report.html",
+    ),
     "doctor": ("nav_vlm_node.cli.doctor", "what is installed, what is missing, what to do"),
 }
 

@@ -18,7 +18,8 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.frames import Frame, Mailbox, decode_compressed, due_in
 from nav_vlm_node.instruction import Status
 from nav_vlm_node.ros import qos
-from nav_vlm_node.ros.conversions import camera_from_ros, stamp_from_ros
+from nav_vlm_node.ros.camera_info import camera_from_ros
+from nav_vlm_node.ros.conversions import stamp_from_ros
 from nav_vlm_node.ros.images import image_from_ros
 
 

@@ -54,3 +54,15 @@ JPEG: tuple[Spec, ...] = (
         description="jpegs a second, at most; images in between are dropped",
     ),
 )
+
+PLAY: tuple[Spec, ...] = (
+    Spec(name="bag", default="", read_only=True, description="rosbag2 folder, .mcap or .db3"),
+    Spec(
+        name="rate",
+        default=1.0,
+        low=0.05,
+        high=20.0,
+        read_only=True,
+        description="how fast it is played; 1: as it was recorded",
+    ),
+)

@@ -9,7 +9,6 @@ from sensor_msgs.msg import CameraInfo
 
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Step as StepMsg
-from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.view import Camera
 
@@ -80,33 +79,6 @@ def instruction_from_ros(message: InstructionMsg) -> Instruction:
     )
 
 
-def camera_from_ros(message: CameraInfo, width: int, height: int) -> Camera | None:
-    """The camera of a picture of width x height; None where camera_info is there but not filled in (fx = 0).
-
-    A camera_info of another resolution is scaled where its shape agrees, for pictures that were resized on the way.
-    Raises UserError where they cannot belong together, or the numbers make no sense.
-    """
-    if message.k[0] == 0.0:  # sensor_msgs/CameraInfo: "K[0] = 0.0 is uncalibrated"
-        return None
-    offset_x, offset_y, across, down = _sampled_window(message)
-    if across * height != down * width and abs(across * height / (down * width) - 1) > 0.01:
-        raise UserError(
-            f"camera_info is for {message.width}x{message.height} and the image has {width}x{height} pixels; "
-            "make them agree"
-        )
-    sx, sy = width / across, height / down
-    return Camera(
-        width=width,
-        height=height,
-        fx=message.k[0] * sx,
-        fy=message.k[4] * sy,
-        cx=(message.k[2] - offset_x + 0.5) * sx - 0.5,
-        cy=(message.k[5] - offset_y + 0.5) * sy - 0.5,
-        distortion_model=message.distortion_model if any(message.d) else "plumb_bob",
-        d=tuple(message.d) if any(message.d) else (),
-    )
-
-
 def camera_to_ros(camera: Camera) -> CameraInfo:
     """A camera_info without rectification: K, D and P of the camera itself."""
     k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
@@ -119,14 +91,6 @@ def camera_to_ros(camera: Camera) -> CameraInfo:
         r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
         p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0],
     )
-
-
-def _sampled_window(message: CameraInfo) -> tuple[int, int, int, int]:
-    """(x, y, width, height) in full-resolution pixels of what the image shows, by the region of interest."""
-    roi = message.roi
-    if roi.width and roi.height:
-        return roi.x_offset, roi.y_offset, roi.width, roi.height
-    return 0, 0, max(1, message.width), max(1, message.height)
 
 
 def _number(value: float) -> float:

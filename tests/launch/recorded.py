@@ -36,7 +36,15 @@ class LaunchConfiguration(Recorded):
 
 KINDS = {
     "launch": ("LaunchContext", "LaunchDescription"),
-    "launch.actions": ("DeclareLaunchArgument", "IncludeLaunchDescription", "LogInfo", "OpaqueFunction"),
+    "launch.actions": (
+        "DeclareLaunchArgument",
+        "ExecuteProcess",
+        "IncludeLaunchDescription",
+        "LogInfo",
+        "OpaqueFunction",
+        "SetLaunchConfiguration",
+        "Shutdown",
+    ),
     "launch.launch_description_sources": ("PythonLaunchDescriptionSource",),
     "launch.substitutions": (),
     "launch_ros": (),

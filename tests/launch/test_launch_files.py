@@ -116,3 +116,34 @@ def test_sim_starts_the_camera_with_parameters_that_it_has() -> None:
     by_name = {spec.name: spec for spec in CAMERA_PARAMETERS}
     for name, value in parameters.items():
         assert by_name[name].objection(value) is None
+
+
+def test_sim_starts_gazebo_and_its_bridge_in_simulated_time(tmp_path: Path) -> None:
+    (tmp_path / "world.sdf").touch()
+    (tmp_path / "bridge.yaml").touch()
+    for headless in ("true", "false"):
+        time, gazebo, bridge = started(
+            "sim.launch.py", simulator="gazebo", world=str(tmp_path), headless=headless, namespace="me"
+        )
+        assert (type(time).__name__, time.words) == ("SetLaunchConfiguration", ("use_sim_time", "true"))
+        command = gazebo.named["cmd"]
+        assert command[:3] == ["gz", "sim", "-r"]
+        assert command[-1] == str(tmp_path / "world.sdf")
+        assert (command[3:-1] == ["-s", "--headless-rendering"]) == (headless == "true")
+        assert [type(action).__name__ for action in gazebo.named["on_exit"]] == ["Shutdown"]
+        assert (bridge.named["package"], bridge.named["executable"]) == ("ros_gz_bridge", "parameter_bridge")
+        assert bridge.named["namespace"] == "me"
+        assert bridge.named["parameters"] == [{"config_file": str(tmp_path / "bridge.yaml"), "use_sim_time": True}]
+
+
+def test_simulated_time_is_set_before_nav_vlm_is_started() -> None:
+    kinds = [type(each).__name__ for each in parts("sim.launch.py")]
+    assert kinds.index("OpaqueFunction") < kinds.index("IncludeLaunchDescription")
+
+
+def test_gazebo_without_a_world_ends_the_launch_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no world.sdf; write a world with nav-vlm-sim gazebo"):
+        started("sim.launch.py", simulator="gazebo")
+    (tmp_path / "world.sdf").touch()
+    with pytest.raises(UserError, match=r"has no bridge.yaml"):
+        started("sim.launch.py", simulator="gazebo", world=str(tmp_path))

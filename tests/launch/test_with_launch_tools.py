@@ -55,7 +55,8 @@ def test_the_launch_tools_see_the_table() -> None:
 def test_sim_has_the_arguments_of_both() -> None:
     description = runpy.run_path(str(ROOT / "launch" / "sim.launch.py"))["generate_launch_description"]()
     names = {each.name for each in description.get_launch_arguments()}
-    assert {argument.name for argument in bringup.ARGUMENTS} | {"seed", "hold_time", "rate"} == names
+    own = {"simulator", "world", "headless", "seed", "hold_time", "rate"}
+    assert {argument.name for argument in bringup.ARGUMENTS} | own == names
 
 
 def test_a_bad_argument_is_a_line_and_a_status(installed: Path, ros_domain: int) -> None:

@@ -40,6 +40,7 @@ LAYERS = {
     "guide": 3,
     "replies": 1,
     "session": 3,
+    "replay": 4,
     "cli": 4,
     "ros": 4,
 }

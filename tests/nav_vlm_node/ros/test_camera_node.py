@@ -19,8 +19,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.frames import decode_compressed
 from nav_vlm_node.ros import qos
+from nav_vlm_node.ros.camera_info import camera_from_ros
 from nav_vlm_node.ros.camera_node import CameraNode
-from nav_vlm_node.ros.conversions import camera_from_ros, stamp_from_ros
+from nav_vlm_node.ros.conversions import stamp_from_ros
 from nav_vlm_node.ros.images import image_from_ros
 from tests.conftest import Graph
 from tests.processes import Session

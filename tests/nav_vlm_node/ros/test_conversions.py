@@ -17,8 +17,8 @@ from nav_vlm_msgs.msg import Step as StepMsg
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.ros import queries
+from nav_vlm_node.ros.camera_info import camera_from_ros
 from nav_vlm_node.ros.conversions import (
-    camera_from_ros,
     camera_to_ros,
     instruction_from_ros,
     instruction_to_ros,

@@ -13,7 +13,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
 from nav_vlm_node.ros import qos
-from nav_vlm_node.ros.conversions import camera_from_ros, stamp_from_ros
+from nav_vlm_node.ros.camera_info import camera_from_ros
+from nav_vlm_node.ros.conversions import stamp_from_ros
 from nav_vlm_node.ros.images import image_from_ros
 from nav_vlm_sim.camera import SimulatedCamera
 from nav_vlm_sim.ros import camera_node

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nav_vlm_node.command_line import Parser, guarded
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import Camera
+from nav_vlm_sim.gazebo import command as gazebo
 from nav_vlm_sim.scene import ROOMS
 from nav_vlm_sim.textures import FAMILIES
 from nav_vlm_sim.walks import command as walks
@@ -81,6 +82,7 @@ def _parser() -> Parser:
     dataset.add_argument("--json", action="store_true", help="print the card as one JSON object")
 
     walks.add(commands)
+    gazebo.add(commands)
 
     camera = commands.add_parser(
         "camera", help="publish a simulated camera on ROS 2",
