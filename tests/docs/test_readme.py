@@ -95,7 +95,9 @@ def test_ros2_commands_name_what_there_is(line: str) -> None:
     words = words_of(line)
     if words[1:3] == ["launch", "nav_vlm"]:
         assert (ROOT / "launch" / words[3]).is_file()
-        known = {argument.name for argument in bringup.ARGUMENTS}
+        own = (ROOT / "launch" / words[3]).read_text(encoding="utf-8")
+        known = {argument.name for argument in bringup.ARGUMENTS} | set(re.findall(r'^    "(\w+)": \("', own, re.M))
+        known |= set(re.findall(r'DeclareLaunchArgument\("(\w+)"', own))
         for word in words[4:]:
             name, separator, _ = word.partition(":=")
             assert word == "--show-args" or separator, word
