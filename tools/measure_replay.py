@@ -4,7 +4,7 @@
     .venv/bin/python tools/measure_replay.py [--seconds 600] [--out docs/results/replay.json]
 
 The same is done with a bag of a tenth of the length: what both take is the model and the libraries, what only the long
-one takes would grow with the recording. Peaks are the resident set of the whole `nav-vlm replay` process (VmHWM).
+one takes would grow with the recording. Peaks are the largest resident set of the `nav-vlm replay` process (getrusage).
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ class _Reader:
         low, high = largest_cluster(every)
         wild = self._timeless + sum(not low <= time <= high for time in every)
         if wild:
-            found.notes.append(f"{wild} messages are stamped more than a day away from the others and are left out")
+            found.notes.append(f"messages stamped more than a day away from the others, left out: {wild}")
         images = sorted(pair for pair in self._images if low <= pair[0] <= high)
         found.times, found.stamps = array("q", [time for time, _ in images]), array("q", [own for _, own in images])
         found.asked = sorted((each for each in found.asked if low <= each.time <= high), key=lambda each: each.time)

@@ -105,7 +105,7 @@ def _measured(report: Mapping[str, Any]) -> str:
     lines = [("coverage: answered with a direction", [_interval(side["metrics"]["coverage"]) for _, side in sides])]
     for name in MEASURES:
         found = [side["metrics"].get("reference", {}).get(name) for _, side in sides]
-        if any(found):
+        if any(each and each["value"] is not None for each in found):
             lines.append((name, [_interval(each) for each in found]))
     lines.append(("words an answer, median", [_number(side["metrics"]["words"]["p50"]) for _, side in sides]))
     lines.append(("latency, p50 and p95", [_pair(side["latency_s"]) for _, side in sides]))

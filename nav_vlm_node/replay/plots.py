@@ -63,7 +63,7 @@ def timeline(rows: Sequence[Row], contents: Contents) -> str:
             f'<a href="#q{number}"><title>{title}</title><line class="{mark}" x1="{place:.1f}" y1="55" '
             f'x2="{place:.1f}" y2="96"/><circle class="{mark}" cx="{place:.1f}" cy="55" r="6"/>{ring}</a>'
         )
-    return _svg(190, "when images came and questions were asked", parts)
+    return _svg(200, "when images came and questions were asked", parts)
 
 
 def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, limit: float | None = None) -> str:

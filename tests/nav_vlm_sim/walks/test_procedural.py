@@ -70,6 +70,11 @@ def test_a_turned_plan_is_the_same_building(seed: int, quarters: int) -> None:
     assert min(room.x[0] for room in other.rooms) == pytest.approx(0)
 
 
+def test_more_rooms_than_fit_are_drawn_again() -> None:
+    """Seed 299 draws a short building with many rooms first."""
+    assert plan_of(299).rooms
+
+
 def test_an_unknown_kind_is_one_line() -> None:
     with pytest.raises(UserError, match="no buildings of kind 'castle'"):
         plan_of(1, "castle")

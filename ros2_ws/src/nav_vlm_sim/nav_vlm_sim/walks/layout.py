@@ -63,6 +63,9 @@ STYLES = {
 KINDS = tuple(STYLES)
 
 
+NARROWEST = 2.9  # metres of the spine that a room beside it takes at least
+
+
 class NoPlaceError(Exception):
     """Something that the building needs fits nowhere."""
 
@@ -129,7 +132,10 @@ def _side_rooms(rng: Rng, layout: Layout, spine: Room) -> dict[str, str]:
     """Adds the rooms beside the spine; the wall of each that its door is in, by name."""
     style, (_, length) = layout.style, spine.x
     count = int(rng.integers(style.rooms[0], style.rooms[1] + 1))
-    north = int(rng.integers(max(0, count - int(length // 2.9)), min(count, int(length // 2.9)) + 1))
+    fit = int(length // NARROWEST)
+    if count > 2 * fit:
+        raise NoPlaceError
+    north = int(rng.integers(max(0, count - fit), min(count, fit) + 1))
     found: dict[str, str] = {}
     for number, side in ((north, "north"), (count - north, "south")):
         if not number:
