@@ -18,8 +18,8 @@ from tests.gazebo_classic.worlds import DRAWN, NAMES
 
 
 @pytest.fixture(scope="session")
-def figures() -> Iterator[dict[str, Any]]:
-    """What the tests measure, by world. Written at the end, if it is of every world."""
+def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """What the tests measure, by world. Written at the end, if it is of every world and nothing failed."""
     if missing():
         pytest.skip(missing())
     seeds = {name: seed for name, (seed, _) in DRAWN.items()}
@@ -27,6 +27,6 @@ def figures() -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
     yield found
     out = os.environ.get("NAV_VLM_GAZEBO_RESULTS")
-    if out and len(found) == len(NAMES):
+    if out and len(found) == len(NAMES) and not request.session.testsfailed:
         about = {"simulator": "Gazebo Classic 11.1 (Debian 11) in a chroot", "worlds": found}
         results.write(Path(out), {**facts, **about})

@@ -197,7 +197,11 @@ def faults(log: Path) -> list[str]:
     """What Gazebo says went wrong; that this machine plays no sounds is no fault."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(encoding="utf-8", errors="replace")).splitlines()
     found = [line for line in lines if line.startswith(("[Err]", "[Wrn]", "libprotobuf ERROR", "Error"))]
-    return [line for line in found if not re.search("OpenAL|Conversion of sensor type.*depth", line)]
+    return [
+        line
+        for line in found
+        if not re.search("OpenAL|Conversion of sensor type.*depth|Deleting a connection right after creation", line)
+    ]
 
 
 def _picture(message: bytes) -> Picture:
