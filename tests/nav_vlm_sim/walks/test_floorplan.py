@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_sim.walks import floorplan
 from nav_vlm_sim.walks.building import build
 from nav_vlm_sim.walks.episode import Stage, run
-from nav_vlm_sim.walks.floorplan import WALL, plan_from_json, plan_to_json, read_plan
+from nav_vlm_sim.walks.floorplan import CLASSES, WALL, plan_from_json, plan_to_json, read_plan
 from nav_vlm_sim.walks.guides import OracleGuide
-from nav_vlm_sim.walks.space import Space, solids_of
+from nav_vlm_sim.walks.space import Space, length_of, solids_of
+from nav_vlm_sim.walks.walker import BODY
+from tests.nav_vlm_sim.walks.telling import untold
 
 PLANS = Path(floorplan.__file__).with_name("plans")
 SMALL: dict[str, Any] = {
@@ -111,6 +114,7 @@ trees = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(trees)
 def test_what_is_no_plan_is_one_line(found: Any) -> None:
     with pytest.raises(UserError) as raised:
@@ -134,9 +138,15 @@ def test_a_built_plan_has_walls_where_it_says_and_gaps_at_open_doors() -> None:
     assert list(building.scene.speeds.values()) == [0.8]
 
 
+@functools.cache
+def small_space() -> Space:
+    return Space(solids_of(build(plan_from_json(SMALL))))
+
+
+@settings(deadline=None)
 @given(st.floats(-1, 13), st.floats(-1, 7), st.floats(0.2, 3))
 def test_what_is_around_answers_as_all_does(x: float, y: float, reach: float) -> None:
-    space = Space(solids_of(build(plan_from_json(SMALL))))
+    space = small_space()
     near = space.around(x, y, reach)
     here = np.array([[x, y]])
     assert near.gaps(here).min() == space.gaps(here).min() == space.nearest(x, y)[0]
@@ -156,6 +166,20 @@ def test_plans_by_hand_are_walked_and_of_the_class_that_they_say(file: Path) -> 
         before = [(i.x + 0.3 * math.cos(i.yaw), i.y + 0.3 * math.sin(i.yaw)) for i in stage.goals(walk.goal)]
         seen = any(stage.space.clear((walk.x, walk.y), to, 0.001) for to in before)
         assert seen == (walk.kind == "A"), walk
+        if walk.kind == "B":
+            assert untold(stage, stage.way((walk.x, walk.y), walk.goal), walk.goal) == [], walk
+
+
+@pytest.mark.parametrize("file", BY_HAND, ids=lambda file: file.stem)
+def test_plans_by_hand_have_people_and_two_walks_of_every_class(file: Path) -> None:
+    plan = read_plan(file)
+    kinds = [walk.kind for walk in plan.walks]
+    assert all(kinds.count(kind) >= 2 for kind in CLASSES)
+    assert any(thing.kind == "person" for thing in plan.things)
+    stage = Stage(plan)
+    for walk in plan.walks:
+        assert length_of(stage.way((walk.x, walk.y), walk.goal)) > 1.0, walk
+        assert all(math.dist((walk.x, walk.y), (t.x, t.y)) > 2 * BODY for t in plan.things if t.speed), walk
 
 
 def test_there_are_five() -> None:

@@ -16,6 +16,7 @@ from nav_vlm_sim.gazebo import command as gazebo
 from nav_vlm_sim.scene import ROOMS
 from nav_vlm_sim.textures import FAMILIES
 from nav_vlm_sim.walks import command as walks
+from nav_vlm_sim.walks import plan_command
 
 if TYPE_CHECKING:
     from nav_vlm_sim.truth import Observation
@@ -82,6 +83,7 @@ def _parser() -> Parser:
     dataset.add_argument("--json", action="store_true", help="print the card as one JSON object")
 
     walks.add(commands)
+    plan_command.add(commands)
     gazebo.add(commands)
 
     camera = commands.add_parser(

@@ -7,6 +7,7 @@ A sign is an exit sign, and leads to the exit; to other goals only an open door 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import cv2
@@ -17,7 +18,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_sim.furniture import Item, Rng
 from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.episode import Stage
-from nav_vlm_sim.walks.floorplan import EXIT_SIGN, INWARD, OPEN_DOOR, FloorPlan, OnWall, Room, Thing, Walk
+from nav_vlm_sim.walks.floorplan import CLASSES, EXIT_SIGN, INWARD, OPEN_DOOR, FloorPlan, OnWall, Room, Thing, Walk
 from nav_vlm_sim.walks.layout import KINDS, STYLES, Layout, NoPlaceError, lay_out
 
 ATTEMPTS = 200
@@ -31,7 +32,7 @@ SLIM = 3.5  # metres: in what is narrower, things stand along the walls
 PACE = (0.6, 1.1)  # m/s, of people who walk
 # Begins so far from the goal that is in view [m], and faces it within so many degrees.
 NEAR, FAR, ASIDE = 1.8, 7.0, 30.0
-BEFORE = 0.3  # metres
+BEFORE = 0.3  # metres before a thing, where the spot is that one must see to see it
 
 
 def plan_of(seed: int, kind: str = "") -> FloorPlan:
@@ -53,12 +54,16 @@ def plan_of(seed: int, kind: str = "") -> FloorPlan:
             things=tuple(_furnish(rng, layout)), height=round(rng.uniform(*layout.style.height), 2), seed=seed,
         )  # fmt: skip
         walks = _walks(rng, plan, layout)
-        if walks:
+        if _every_class(walks):
             stage = Stage(plan)
             walks = [walk for walk in walks if stage.way((walk.x, walk.y), walk.goal)]
-        if {walk.kind for walk in walks} == {"A", "B", "C"}:
+        if _every_class(walks):
             return turned(replace(plan, walks=tuple(walks)), int(rng.integers(4)))
     raise AssertionError(f"no plan of kind {chosen} for seed {seed}")
+
+
+def _every_class(walks: Sequence[Walk]) -> bool:
+    return {walk.kind for walk in walks} == set(CLASSES)
 
 
 def turned(plan: FloorPlan, quarters: int) -> FloorPlan:

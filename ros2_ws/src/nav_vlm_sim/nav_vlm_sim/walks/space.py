@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,6 +26,7 @@ SAFE, TIGHT = 0.35, 0.26  # metres that a path keeps from everything solid: wher
 FINE = 5  # so many pixels to a cell, for the distances of cells
 AT_START, AT_GOAL = 3, 5  # cells around the ends within which it may be tighter
 TOUCHING = 0.02  # metres
+GRID_ERROR = 0.13  # metres that a cell's clearance is at most off anywhere in it: half its diagonal, and the drawing
 _NEIGHBOURS = [(i, j, CELL * math.hypot(i, j)) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 
 
@@ -59,9 +61,8 @@ class Space:
 
     def __init__(self, solids: Sequence[Solid]) -> None:
         self.solids = tuple(solids)
-        self._edges, self._owner = _edges(self.solids)
-        self._starts = np.flatnonzero(np.diff(self._owner, prepend=-1))
-        self._walls = np.array([solid.kind == "wall" for solid in self.solids])[self._owner]
+        self._edges = _edges(self.solids)
+        self._walls = _edges([solid for solid in self.solids if solid.kind == "wall"])
         low = np.min([solid.corners.min(0) for solid in self.solids], axis=0)
         high = np.max([solid.corners.max(0) for solid in self.solids], axis=0)
         self.low, self.high = low, high
@@ -70,20 +71,17 @@ class Space:
 
     def nearest(self, x: float, y: float) -> tuple[float, Solid]:
         """Metres from a point to the nearest solid, 0 within one, and that solid."""
-        distances = _distances(self._edges, np.array([[x, y]]))[0]
+        distances = self.distances(x, y)
         best = int(np.argmin(distances))
-        return float(distances[best]), self.solids[self._owner[best]]
+        return float(distances[best]), self.solids[best]
 
     def distances(self, x: float, y: float) -> npt.NDArray[np.float64]:
-        """[solids] metres from a point to each."""
-        edges = _distances(self._edges, np.array([[x, y]]))[0]
-        found = np.full(len(self.solids), np.inf)
-        np.minimum.at(found, self._owner, edges)
-        return found
+        """[solids] metres from a point to each, 0 within one."""
+        return np.asarray(_gaps(self._edges, np.array([[x, y]]))[0])
 
     def gaps(self, points: Vector) -> npt.NDArray[np.float64]:
-        """[P, solids] metres from points [P, 2] to each solid."""
-        return np.asarray(np.minimum.reduceat(_distances(self._edges, points), self._starts, axis=1))
+        """[P, solids] metres from points [P, 2] to each solid, 0 within one."""
+        return _gaps(self._edges, points)
 
     def around(self, x: float, y: float, reach: float) -> Space:
         """Only the solids within `reach` metres of a point, and always the nearest: asked about faster."""
@@ -93,15 +91,17 @@ class Space:
 
     def clear(self, start: Point, end: Point, margin: float) -> bool:
         """Whether a disc of that radius can go straight from one point to the other."""
-        length = math.dist(start, end)
-        points = np.linspace(start, end, max(2, math.ceil(length / (CELL / 2)) + 1))
-        return bool(_distances(self._edges, points).min() >= margin)
+        points = _between(start, end)
+        if self._grid is not None and ((points >= self.low) & (points <= self.high)).all():
+            roughly = self._grid[self._cells(points)]
+            if roughly.min() < margin - GRID_ERROR:
+                return False
+            points = points[roughly <= margin + GRID_ERROR]
+        return not len(points) or bool(_gaps(self._edges, points).min() >= margin)
 
     def in_sight(self, start: Point, end: Point) -> bool:
         """Whether no wall lies between two points."""
-        walls = self._walls
-        points = np.linspace(start, end, max(2, math.ceil(math.dist(start, end) / (CELL / 2)) + 1))
-        return not walls.any() or bool(_distances(self._edges[walls], points).min() > 0.01)
+        return not len(self._walls.rows) or bool(_gaps(self._walls, _between(start, end)).min() > 0.01)
 
     def path(self, start: Point, goals: Sequence[Point]) -> list[Point]:
         """The shortest path to the nearest of some goals, SAFE metres from everything, TIGHT where there is no other.
@@ -129,9 +129,14 @@ class Space:
         return self._grid
 
     def _cell(self, point: Point) -> tuple[int, int]:
-        i, j = (round(float(v)) for v in (np.asarray(point) - self.low) / CELL)
-        nx, ny = self._clearance().shape
-        return min(max(i, 0), nx - 1), min(max(j, 0), ny - 1)
+        columns, rows = self._cells(np.array([point]))
+        return int(columns[0]), int(rows[0])
+
+    def _cells(self, points: Vector) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """[P], [P] the cells that points [P, 2] are in, or outside, the nearest."""
+        last = np.array(self._clearance().shape) - 1
+        found = np.round((points - self.low) / CELL).astype(np.intp).clip(0, last)
+        return found[:, 0], found[:, 1]
 
     def _point(self, cell: tuple[int, int]) -> Point:
         return float(self.low[0] + CELL * cell[0]), float(self.low[1] + CELL * cell[1])
@@ -142,24 +147,11 @@ class Space:
         if known is not None:
             return known
         free = self._clearance() >= margin
-        cost = np.full(free.shape, np.inf)
-        queue: list[tuple[float, tuple[int, int]]] = []
-        for cell in {self._cell(goal) for goal in goals}:
+        cells = {self._cell(goal) for goal in goals}
+        for cell in cells:
             area = _window(cell, AT_GOAL)
             free[area] |= self._clearance()[area] > TOUCHING
-            cost[cell] = 0.0
-            queue.append((0.0, cell))
-        heapq.heapify(queue)
-        nx, ny = free.shape
-        while queue:
-            so_far, (i, j) = heapq.heappop(queue)
-            if so_far > cost[i, j]:
-                continue
-            for di, dj, step in _NEIGHBOURS:
-                x, y = i + di, j + dj
-                if 0 <= x < nx and 0 <= y < ny and free[x, y] and so_far + step < cost[x, y]:
-                    cost[x, y] = so_far + step
-                    heapq.heappush(queue, (so_far + step, (x, y)))
+        cost = _flooded(free, cells)
         self._fields[margin, goals] = cost
         return cost
 
@@ -203,10 +195,46 @@ def length_of(path: Sequence[Point]) -> float:
     return sum(math.dist(a, b) for a, b in itertools.pairwise(path))
 
 
-def _edges(solids: Sequence[Solid]) -> tuple[Vector, npt.NDArray[np.intp]]:
-    """[E, 6] edges as x, y, dx, dy, and the outward normal; and whose they are."""
-    rows, owner = [], []
-    for index, solid in enumerate(solids):
+def _between(start: Point, end: Point) -> Vector:
+    """[P, 2] points from one to the other, half a cell apart."""
+    return np.linspace(start, end, max(2, math.ceil(math.dist(start, end) / (CELL / 2)) + 1))
+
+
+def _flooded(free: npt.NDArray[np.bool_], cells: Iterable[tuple[int, int]]) -> npt.NDArray[np.float64]:
+    """[nx, ny] metres over free cells to the nearest of some cells, inf where there is no way (Dijkstra 1959).
+
+    On plain lists, a border of cells that are not free around them: several times as fast as on arrays.
+    """
+    wide = free.shape[1] + 2
+    is_free = np.pad(free, 1).ravel().tolist()
+    steps = [(i * wide + j, step) for i, j, step in _NEIGHBOURS]
+    cost = [math.inf] * len(is_free)
+    queue = [(0.0, (i + 1) * wide + j + 1) for i, j in cells]
+    for _, place in queue:
+        cost[place] = 0.0
+    heapq.heapify(queue)
+    while queue:
+        so_far, place = heapq.heappop(queue)
+        if so_far > cost[place]:
+            continue
+        for offset, step in steps:
+            beside, there = place + offset, so_far + step
+            if is_free[beside] and there < cost[beside]:
+                cost[beside] = there
+                heapq.heappush(queue, (there, beside))
+    return np.array(cost).reshape(-1, wide)[1:-1, 1:-1]
+
+
+class _Edges(NamedTuple):
+    """rows: [E, 6] edges as x, y, dx, dy, and the outward normal. starts: [S] the first edge of each solid."""
+
+    rows: Vector
+    starts: npt.NDArray[np.intp]
+
+
+def _edges(solids: Sequence[Solid]) -> _Edges:
+    rows, starts = [np.zeros((0, 6))], np.cumsum([0, *(len(solid.corners) for solid in solids)])[:-1]
+    for solid in solids:
         corners = np.asarray(solid.corners, np.float64)
         following = np.roll(corners, -1, axis=0)
         edge = following - corners
@@ -214,19 +242,17 @@ def _edges(solids: Sequence[Solid]) -> tuple[Vector, npt.NDArray[np.intp]]:
         normal = np.stack([edge[:, 1], -edge[:, 0]], 1) * (1 if area > 0 else -1)
         normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
         rows.append(np.concatenate([corners, edge, normal], axis=1))
-        owner += [index] * len(corners)
-    return np.concatenate(rows) if rows else np.zeros((0, 6)), np.asarray(owner, np.intp)
+    return _Edges(np.concatenate(rows), starts)
 
 
-def _distances(edges: Vector, points: Vector) -> npt.NDArray[np.float64]:
-    """[P, E] metres from points to edges; 0 for all edges of a rectangle that a point lies in."""
-    offset = points[:, None, :] - edges[None, :, :2]  # [P, E, 2]
-    along = edges[None, :, 2:4]
+def _gaps(edges: _Edges, points: Vector) -> npt.NDArray[np.float64]:
+    """[P, S] metres from points to solids, 0 within them."""
+    rows = edges.rows
+    offset = points[:, None, :] - rows[None, :, :2]  # [P, E, 2]
+    along = rows[None, :, 2:4]
     t = ((offset * along).sum(2) / np.maximum((along**2).sum(2), 1e-12)).clip(0, 1)
     gap = offset - t[..., None] * along
-    distance = np.sqrt((gap**2).sum(2))
-    outside = (offset * edges[None, :, 4:]).sum(2)  # [P, E] beyond this edge's line
-    if edges.shape[0] % 4 == 0:  # all solids are rectangles
-        inside = (outside.reshape(len(points), -1, 4) < 0).all(2)
-        distance = np.where(np.repeat(inside, 4, axis=1), 0.0, distance)
-    return distance
+    distance = np.minimum.reduceat(np.sqrt((gap**2).sum(2)), edges.starts, axis=1)
+    beyond = (offset * rows[None, :, 4:]).sum(2)  # [P, E] outside this edge's line
+    inside = np.maximum.reduceat(beyond, edges.starts, axis=1) < 0
+    return np.where(inside, 0.0, distance)
