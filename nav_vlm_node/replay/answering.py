@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +132,14 @@ def answer_all(
 
 def _answer(item: Item, frames: Frames, guide: Guide) -> Instruction:
     question, look = item.question, item.look
-    asked = {"query_id": question.query_id, "priority": question.priority}
+    refused = partial(refusal, query=question.text, query_id=question.query_id, priority=question.priority)
     if look.position is None:
-        answer = refusal(look.status, question.text, message=look.message, **asked)  # type: ignore[arg-type]
-        return replace(answer, image_age=look.age)
+        return replace(refused(look.status, message=look.message), image_age=look.age)
     started = time.monotonic()
     try:
         frame = frames.frame(look.position, look.time)
     except UserError as error:
-        return refusal(Status.POOR_IMAGE, question.text, message=str(error), **asked)  # type: ignore[arg-type]
+        return refused(Status.POOR_IMAGE, message=str(error))
     return guide.answer(
         frame,
         question.text,

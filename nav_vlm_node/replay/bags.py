@@ -62,15 +62,16 @@ class Bag:
         """
         while True:
             restart()
-            at = 0
+            done = 0
             try:
-                for at, (_, storage) in enumerate(self._storages):  # noqa: B007  # which one it was that failed
+                for _, storage in self._storages:
                     for raw in storage.messages(names):
                         take(raw)
+                    done += 1
             except UserError:
                 raise
             except Exception as error:  # as above; the next turn goes through the file's remains
-                self._salvage(at, error)
+                self._salvage(done, error)
                 continue
             for file, storage in self._storages:
                 problem = getattr(storage, "problem", "")

@@ -14,7 +14,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import NAN, Action, Step
 from nav_vlm_node.language import landmark_of, parse
 from nav_vlm_node.replay.contents import NANOSECONDS, Asked, Contents, Live
-from nav_vlm_node.score import Truth, told
+from nav_vlm_node.score import Kind, Truth, told
 from nav_vlm_node.score_json import step_from_json, truth_from_json
 
 KEYS = ("time", "stamp", "question", "id", "steps", "truth")
@@ -133,5 +133,5 @@ def truth_of(question: str, steps: Sequence[Step]) -> Truth:
         return Truth("target", target, False, NAN, NAN, hazards, steps, "degrees")
     if not math.isnan(direction):
         return Truth("target", target, True, direction, distance, hazards, steps, "degrees")
-    kind = "hazard" if hazards or Action.NO_HAZARD in actions else "describe"
-    return Truth(kind, target, hazards=hazards, steps=steps, origin="degrees")  # type: ignore[arg-type]
+    kind: Kind = "hazard" if hazards or Action.NO_HAZARD in actions else "describe"
+    return Truth(kind, target, hazards=hazards, steps=steps, origin="degrees")

@@ -120,13 +120,15 @@ class PlayNode(Node):
         while not self._stop.is_set():
             if time.monotonic() > end:
                 raise UserError(f"{self._state.srv_name} is not active after {LOADING:g} s; start nav_vlm")
-            if self._state.service_is_ready():
-                future = self._state.call_async(GetState.Request())
-                done = threading.Event()
-                future.add_done_callback(lambda _, done=done: done.set())  # type: ignore[misc]
-                if done.wait(2.0) and future.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
-                    return
+            if self._state.service_is_ready() and self._is_active():
+                return
             time.sleep(0.2)
+
+    def _is_active(self) -> bool:
+        """What the node says of itself, within two seconds."""
+        future, done = self._state.call_async(GetState.Request()), threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        return done.wait(2.0) and bool(future.result().current_state.id == State.PRIMARY_STATE_ACTIVE)
 
     def _await_listeners(self) -> None:
         """Until somebody hears the camera and the questions: what is played before that is lost."""

@@ -35,3 +35,19 @@ DIAGNOSTICS = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 """/diagnostics as every ROS node publishes it."""
+
+EVERY_PICTURE = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=30,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""A second of pictures: unlike the node, a recording wants each of them, from publishers of either reliability."""
+
+EVERY_WORD = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Questions, answers and diagnostics of a recording: none may be lost while the disk is slow."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -24,26 +24,12 @@ from std_msgs.msg import String
 from nav_vlm_msgs.msg import Instruction, Query
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.replay.messages import our_typestore
+from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.images import image_from_ros
 from nav_vlm_node.ros.jpeg import JPEG_FORMAT, jpeg_of
 from nav_vlm_node.ros.rigs import Topics
 
-STORAGES = ("mcap", "sqlite3")
 MOST_WAITING = 256 * 2**20  # bytes that wait for the disk; what comes beyond is left out, and counted
-CAMERA = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=30,
-    reliability=ReliabilityPolicy.BEST_EFFORT,
-    durability=DurabilityPolicy.VOLATILE,
-)
-"""A second of pictures: unlike the node, a recording wants each of them, from publishers of either reliability."""
-WORDS = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST,
-    depth=100,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE,
-)
-"""Questions, answers, diagnostics: none may be lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +67,16 @@ class RecordNode(Node):
         self._writer = _Writer(recording)
         camera = recording.topics
         if recording.compressed:
-            self._record(CompressedImage, camera.jpeg, CAMERA, image=True)
+            self._record(CompressedImage, camera.jpeg, qos.EVERY_PICTURE, image=True)
         else:
-            self._record(Image, camera.image, CAMERA, image=True)
-        self._record(CameraInfo, camera.camera_info, CAMERA)
+            self._record(Image, camera.image, qos.EVERY_PICTURE, image=True)
+        self._record(CameraInfo, camera.camera_info, qos.EVERY_PICTURE)
         for message_type, name in (
             (Query, "query"), (String, "query_text"), (Instruction, "instruction"), (String, "instruction_text"),
             (Instruction, "hazard"), (DiagnosticArray, "/diagnostics"),
         ):  # fmt: skip
-            self._record(message_type, name, WORDS)
-        self._record(Clock, "/clock", CAMERA)
+            self._record(message_type, name, qos.EVERY_WORD)
+        self._record(Clock, "/clock", qos.EVERY_PICTURE)
 
     def stop(self) -> None:
         """Write what waits, and close the bag. Idempotent."""

@@ -149,7 +149,8 @@ def test_files_in_backticks_exist(path: Path) -> None:
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
     spec = importlib.util.spec_from_file_location("make_interfaces", ROOT / "tools" / "make_interfaces.py")
-    assert spec is not None and spec.loader is not None  # noqa: PT018
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

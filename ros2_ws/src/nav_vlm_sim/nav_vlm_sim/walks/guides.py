@@ -20,7 +20,6 @@ from nav_vlm_sim.walks.walker import LEG
 
 MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED = "model", "oracle", "base", "constant", "random", "shuffled"
 GUIDES = (MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED)
-LOOK_AT = (MODEL, BASE, SHUFFLED)  # those that need a camera and an engine
 WAY_OFF = 1.0  # metres from the way in which somebody stands in it
 
 
@@ -74,7 +73,7 @@ class RandomGuide:
 
 
 class ModelGuide:
-    """What the node does: guide, guard, and the session of the goal.
+    """The node's guide and guard, and the session of the goal, which the live node does not keep yet.
 
     before: what the engine is to be switched to. instead: gives the picture that is looked at in place of the true one.
     """
