@@ -19,6 +19,7 @@ SIDE = 6.0  # metres, of the room that everything is in
 places = st.floats(0.0, SIDE)
 points = st.tuples(places, places)
 inner = st.tuples(*[st.floats(SAFE + 0.2, SIDE - SAFE - 0.2)] * 2)
+beside = st.tuples(st.floats(0.15, 2.75) | st.floats(3.25, SIDE - 0.15), st.floats(0.15, SIDE - 0.15))  # of the middle
 
 
 def polygon(x: float, y: float, a: float, b: float, yaw: float, corners: int = 4) -> Vector:
@@ -96,21 +97,22 @@ def test_clear_and_in_sight_are_what_every_point_between_says(
 
 
 @settings(deadline=None)
-@given(points, points)
+@given(beside, beside)
 def test_a_wall_hides_and_a_thing_does_not(a: Point, b: Point) -> None:
-    assume(abs(a[0] - 3) > 0.2 and abs(b[0] - 3) > 0.2 and all(0.1 < c < SIDE - 0.1 for c in (*a, *b)))
     across = np.array([(2.9, 0), (3.1, 0), (3.1, SIDE), (2.9, SIDE)])
     assert room(across, kind="wall").in_sight(a, b) == ((a[0] < 3) == (b[0] < 3))
     assert room(across, kind="table").in_sight(a, b)
 
 
 @settings(max_examples=40, deadline=None)
-@given(points, points, st.lists(shapes, max_size=5))
+@given(inner, inner, st.lists(shapes, max_size=5))
 def test_a_path_keeps_its_margin_and_is_no_detour(start: Point, goal: Point, corners: list[Vector]) -> None:
+    corners = [one for one in corners if min(distance(start, one), distance(goal, one)) > TIGHT]
     space = room(*corners)
-    assume(min(space.nearest(*start)[0], space.nearest(*goal)[0]) > TIGHT)
     path = space.path(start, [goal])
-    assume(path)
+    if not path:
+        assert corners, "nothing is in the way"
+        return
     assert path[0] == start
     assert path[-1] == goal
     gaps = [
