@@ -41,6 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stage", choices=(*STAGES, "all"), default="all", help="only this one (all that are missing)")
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
     parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
+    parser.add_argument("--base", metavar="DIR", help="a model to adapt, in place of making perception and base (none)")
+    parser.add_argument(
+        "--walks", metavar="DIR",
+        help="the --out of nav-vlm-sim evaluate: what was seen there is learned from too (none)",
+    )  # fmt: skip
     for name, text in RATES.items():
         parser.add_argument("--" + name.replace("_", "-"), type=float, metavar="X", help=text)
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:N (cpu)")
@@ -52,9 +57,8 @@ def run(args: argparse.Namespace) -> int:
     """Make what is missing. Raises UserError; KeyboardInterrupt after what was reached has been kept."""
     from nav_vlm_training.embedded.run import make
 
-    given = {
-        name: getattr(args, name) for name in (*OPTIONS, *RATES, "start", "device") if getattr(args, name) is not None
-    }
+    names = (*OPTIONS, *RATES, "start", "base", "walks", "device")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     command = results.command_line("nav-vlm-train", args.argv)
     make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)
     return 0

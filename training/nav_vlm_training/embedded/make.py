@@ -1,6 +1,7 @@
 """Makes the embedded model, stage by stage: frames, perception, base, adapter. Each stage goes on where it stopped.
 
 run/frames/{train,val}   rendered frames            (minutes)
+run/frames/walks         what was seen on walks     (minutes; where there are some)
 run/perception/          checkpoint of stage 1      (an hour or two on two cores)
 run/base/                the base, as shipped       (minutes)
 run/base/adapters/guide  the adapter, as shipped    (minutes)
@@ -23,6 +24,7 @@ from nav_vlm_node.vlm.adapters import attach_new, save_adapter
 from nav_vlm_node.vlm.card import model_sha256, model_weights
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
 from nav_vlm_sim.shards import ShardPlan, render_shards
+from nav_vlm_sim.walks.frames import render_walks
 from nav_vlm_training.embedded import language
 from nav_vlm_training.embedded.architecture import (
     NUM_QUERY_TOKENS,
@@ -50,14 +52,18 @@ class MakeConfig:
     """How much of everything.
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
-    alone. start: a model to take the first weights of the vision side from, "" for new ones. rate, base_rate,
-    adapter_rate: peaks. passes: forms of every frame in the language stages, the first as it is.
+    alone. start: a model to take the first weights of the vision side from, "" for new ones. base: a model to adapt, in
+    place of one of perception and base, "" for none. walks: the --out of `nav-vlm-sim evaluate`, whose pictures the
+    language stages use too, "" for none. rate, base_rate, adapter_rate: peaks. passes: forms of every frame in the
+    language stages, the first as it is.
     """
 
     first_world: int = 0
     worlds: int = 1300
     held_out_worlds: int = 8
     start: str = ""
+    base: str = ""
+    walks: str = ""
     samples: int = 1_000_000
     rate: float = 2e-3
     language_worlds: int = 208
@@ -78,6 +84,8 @@ def make_frames(config: MakeConfig, run: Path) -> None:
     render_shards(
         ShardPlan(out=run / "frames/val", first_world=FIRST_HELD_OUT_WORLD, worlds=config.held_out_worlds, view=VIEW)
     )
+    if config.walks:
+        render_walks(Path(config.walks), run / "frames/walks", VIEW)
 
 
 def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
@@ -89,19 +97,22 @@ def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
 
 
 def _shards(run: Path, split: str) -> list[Path]:
-    return sorted((run / "frames" / split).glob("world-*"))
+    return sorted((run / "frames" / split).glob("w*-*"))
 
 
 def _frames(config: MakeConfig, run: Path, split: str) -> Frames:
     """For the language stages: of "train", only what perception never saw. There the vision side errs as often as it
     will in new places, and the language model learns how far to trust it."""
-    return Frames(_shards(run, split)[-config.language_worlds :] if split == "train" else _shards(run, split), VIEW)
+    if split != "train":
+        return Frames(_shards(run, split), VIEW)
+    walks = _shards(run, "walks") if config.walks else []
+    return Frames([*_shards(run, split)[-config.language_worlds :], *walks], VIEW)
 
 
 def _features_key(config: MakeConfig, run: Path) -> str:
-    """Changes with the checkpoint of stage 1 and with what is wanted of it."""
-    state = (run / "perception/checkpoint.pt").stat()
-    shards = len(_shards(run, "train"))
+    """Changes with what the vision side is from, and with what is wanted of it."""
+    state = (run / ("base/model.safetensors" if config.base else "perception/checkpoint.pt")).stat()
+    shards = f"{len(_shards(run, 'train'))} {len(_shards(run, 'walks')) if config.walks else 0}"
     key = f"{state.st_mtime_ns} {state.st_size} {shards} {config.language_worlds} {config.passes} {config.seed}"
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
@@ -167,6 +178,17 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     (run / "base_scores.json").write_text(json.dumps(scores, indent=1))
     begun.path.unlink(missing_ok=True)
     return scores
+
+
+def take_base(config: MakeConfig, run: Path) -> None:
+    """Puts `config.base` where stage 2 would leave one, without its adapters."""
+    given, draft = Path(config.base), run / ".base.draft"
+    if (run / "base").is_dir() and model_sha256(model_weights(run / "base")) == model_sha256(model_weights(given)):
+        return
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(given, draft, ignore=shutil.ignore_patterns("adapters", "README.md"))
+    shutil.rmtree(run / "base", ignore_errors=True)
+    draft.rename(run / "base")
 
 
 def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:

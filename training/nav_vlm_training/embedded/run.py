@@ -18,19 +18,19 @@ from nav_vlm_node import results
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.card import finite, read_model_card
 from nav_vlm_node.vlm.load import choose_device
-from nav_vlm_training.embedded.make import MakeConfig, make_adapter, make_base, make_frames, make_perception
+from nav_vlm_training.embedded.make import MakeConfig, make_adapter, make_base, make_frames, make_perception, take_base
 
 RECORD = "run.json"
 Stage = Callable[[MakeConfig, Path], Mapping[str, Any] | None]
 # name -> how it is made, what it leaves, and the settings that it is done for
 STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
-    "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds")),
+    "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds", "walks")),
     "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples", "rate", "language_worlds")),
-    "base": (make_base, "base/model.safetensors", ("language_worlds", "passes", "base_steps", "base_rate")),
+    "base": (make_base, "base/model.safetensors", ("language_worlds", "walks", "passes", "base_steps", "base_rate")),
     "adapter": (
         make_adapter,
         "base/adapters/guide",
-        ("language_worlds", "passes", "adapter_steps", "adapter_rate", "rank", "alpha"),
+        ("base", "language_worlds", "walks", "passes", "adapter_steps", "adapter_rate", "rank", "alpha"),
     ),
 }
 FIXED = ("seed",)  # cannot change within a run
@@ -45,11 +45,15 @@ def make(run: Path, given: Mapping[str, Any], stages: Iterable[str], *, command:
     record = read_record(run)
     config = settings(record, given)
     choose_device(config.device)
-    if config.start:
-        read_model_card(Path(config.start))
+    for model in filter(None, (config.start, config.base)):
+        read_model_card(Path(model))
     try:
         run.mkdir(parents=True, exist_ok=True)
         for name in stages:
+            if config.base and name in ("perception", "base"):
+                _say(f"{name}: that of {config.base}")
+                take_base(config, run)
+                continue
             if not again and is_done(record, run, name, config):
                 _say(f"{name}: done already")
                 continue

@@ -76,7 +76,14 @@ def take_frame(
             height=rig.camera_height + (pose.height - drawn_rig.camera_height),
             pitch=rig.camera_pitch + (pose.pitch - drawn_rig.camera_pitch),
         )
-    camera, rig = camera or drawn_camera, rig or drawn_rig
+    return frame_at(world, scene, index, view, pose, camera or drawn_camera, rig or drawn_rig)
+
+
+def frame_at(world: World, scene: Scene, index: int, view: View, pose: Pose, camera: Camera, rig: Rig) -> Frame:
+    """The picture from a pose in a scene that `world` has loaded, called the `index`-th.
+
+    Raises UserError for a camera that cannot be simulated.
+    """
     render = shoot(world, pose, camera, rig)
     observation, _ = observe(scene, pose, camera, rig, view, render)
     pixels = view_map(camera, rig, view)

@@ -11,9 +11,10 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -25,6 +26,7 @@ from nav_vlm_sim.world import SCENES_PER_WORLD, World
 
 VIEWS_PER_SCENE = 3
 FRAMES_PER_SHARD = SCENES_PER_WORLD * VIEWS_PER_SCENE
+Job = TypeVar("Job")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,32 +58,44 @@ def shard_path(plan: ShardPlan, number: int) -> Path:
 
 def _render_shard(job: tuple[ShardPlan, int]) -> int:
     plan, number = job
-    final = shard_path(plan, number)
+    write_shard(shard_path(plan, number), list(frames_of_world(number, plan.view, room=plan.room, family=plan.family)))
+    return FRAMES_PER_SHARD
+
+
+def write_shard(final: Path, frames: Sequence[Frame]) -> None:
+    """Writes some frames as one shard, whole or not at all."""
     draft = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    frames = list(frames_of_world(number, plan.view, room=plan.room, family=plan.family))
     np.save(draft / "rgb.npy", np.stack([f.rgb for f in frames]))
     np.save(draft / "cells.npy", np.stack([f.cells for f in frames]))
     np.save(draft / "depth.npy", np.stack([f.depth for f in frames]))
     (draft / "truth.jsonl").write_text("".join(json.dumps(frame_to_json(f)) + "\n" for f in frames))
     draft.rename(final)
-    return number
 
 
 def render_shards(plan: ShardPlan, processes: int | None = None) -> None:
     """Renders the shards of the plan that are not there yet, on all cores, with a progress bar."""
     numbers = range(plan.first_world, plan.first_world + plan.worlds)
     jobs = [(plan, n) for n in numbers if not shard_path(plan, n).exists()]
-    plan.out.mkdir(parents=True, exist_ok=True)
-    for draft in plan.out.glob(".world-*"):  # of a run that was interrupted
+    clear_drafts(plan.out)
+    total = plan.worlds * FRAMES_PER_SHARD
+    on_all_cores(_render_shard, jobs, total, total - len(jobs) * FRAMES_PER_SHARD, processes)
+
+
+def clear_drafts(out: Path) -> None:
+    """Makes the folder of shards, and removes what an interrupted run left there."""
+    out.mkdir(parents=True, exist_ok=True)
+    for draft in out.glob(".w*-*"):
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def on_all_cores(
+    render: Callable[[Job], int], jobs: Sequence[Job], total: int, done: int, processes: int | None = None
+) -> None:
+    """Renders shards, with a progress bar over frames. render: one job, in a process of its own; how many frames."""
     os.environ.setdefault("LP_NUM_THREADS", "1")  # one software-rendering thread per process
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes or os.cpu_count()) as pool:
-        bar = tqdm(
-            total=plan.worlds * FRAMES_PER_SHARD, initial=(plan.worlds - len(jobs)) * FRAMES_PER_SHARD, unit="frame"
-        )
-        for _ in pool.imap_unordered(_render_shard, jobs):
-            bar.update(FRAMES_PER_SHARD)
-        bar.close()
+    with context.Pool(processes or os.cpu_count()) as pool, tqdm(total=total, initial=done, unit="frame") as bar:
+        for count in pool.imap_unordered(render, jobs):
+            bar.update(count)

@@ -26,6 +26,7 @@ from nav_vlm_sim.walks.procedural import plan_of
 from nav_vlm_sim.walks.walker import MANNERS
 
 FIRST_PLAN, PLANS = 10_000_000, 100_000  # the plans of seed S are those from FIRST_PLAN + S * PLANS on
+FIRST_LEARNED_SEED = 5000  # walks of this seed and those after it are to learn from; no guide is measured on them
 COUNTED = "AB"  # classes that the episodes are of; C comes beside them, one for every COUNTED_PER_C
 COUNTED_PER_C = 4
 EPISODES, SETTINGS = "episodes.jsonl", "settings.json"

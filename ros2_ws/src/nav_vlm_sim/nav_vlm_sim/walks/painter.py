@@ -9,7 +9,17 @@ from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture
 from nav_vlm_sim.world import BUILDING_POOL, SCENES_PER_WORLD, World
 
-FIRST_WORLD = 4_000_000  # of surface patterns that no model is trained on
+FIRST_WORLD = 4_000_000  # of surface patterns that only buildings have
+
+
+def number_of(building: Building) -> int:
+    """Of the world whose surface patterns a building has."""
+    return FIRST_WORLD + building.plan.seed // SCENES_PER_WORLD
+
+
+def world_of(building: Building) -> World:
+    """One that a building can be loaded into. Close it."""
+    return World(number_of(building), building.scene.family, BUILDING_POOL)
 
 
 class Painter:
@@ -33,10 +43,10 @@ class Painter:
 
     def __call__(self, building: Building, crowd: Crowd, pose: Pose) -> Picture:
         """uint8 RGB [CAMERA.height, CAMERA.width, 3]: with everybody where they are, in the light of the room."""
-        number = FIRST_WORLD + building.plan.seed // SCENES_PER_WORLD
+        number = number_of(building)
         if self._world is None or self._world[0] != number:
             self.close()
-            self._world = number, World(number, building.scene.family, BUILDING_POOL)
+            self._world = number, world_of(building)
         world = self._world[1]
         if building is not self._building or crowd.people:
             world.load(crowd.scene())

@@ -1,0 +1,111 @@
+"""What was seen on walks, as shards to learn from: the pictures at every question, with their truth.
+
+DAgger (Ross et al. 2011): a guide walks where its own mistakes lead it, and learns there from what is true.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.view import View
+from nav_vlm_sim.records import Frame, frame_at
+from nav_vlm_sim.scene import Pose
+from nav_vlm_sim.shards import clear_drafts, on_all_cores, write_shard
+from nav_vlm_sim.walks import records
+from nav_vlm_sim.walks.building import build
+from nav_vlm_sim.walks.crowd import Crowd
+from nav_vlm_sim.walks.episode import CAMERA, RIG, SWAY, Episode, Turn
+from nav_vlm_sim.walks.evaluate import EPISODES, FIRST_LEARNED_SEED, SETTINGS
+from nav_vlm_sim.walks.painter import world_of
+from nav_vlm_sim.walks.procedural import plan_of
+from nav_vlm_sim.walks.space import Space, solids_of
+
+ALIKE = 0.2, math.radians(10)  # metres, radians: of two places nearer together than this one is enough
+
+
+@dataclass(frozen=True)
+class _Job:
+    out: Path
+    plan: int
+    turns: tuple[Turn, ...]
+    view: View
+
+
+def render_walks(walked: Path, out: Path, view: View, processes: int | None = None) -> None:
+    """Renders the shards that are not there yet, one of each plan, on all cores, with a progress bar.
+
+    walked: the --out of `nav-vlm-sim evaluate`, on drawn plans. Raises UserError where it is none, or where its seed is
+    one of those that guides are measured on.
+    """
+    turns = turns_of(walked)
+    clear_drafts(out)
+    jobs = [_Job(out, plan, tuple(of), view) for plan, of in turns.items() if not _shard(out, plan).exists()]
+    total = sum(map(len, turns.values()))
+    on_all_cores(_render, jobs, total, total - sum(len(job.turns) for job in jobs), processes)
+
+
+def turns_of(walked: Path) -> dict[int, list[Turn]]:
+    """plan -> the questions of all walks there, without those from where another one was asked. Raises UserError."""
+    try:
+        settings = json.loads((walked / SETTINGS).read_text(encoding="utf-8"))
+        seed, plans = int(settings["seed"]), settings["plans"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{walked} holds no walks; give the --out of nav-vlm-sim evaluate") from None
+    if plans or seed < FIRST_LEARNED_SEED:
+        raise UserError(
+            f"{walked} holds walks that guides are measured on; walk with --seed {FIRST_LEARNED_SEED} or more, and "
+            "without --plans"
+        )
+    return _apart(records.read(walked / EPISODES))
+
+
+def _apart(episodes: Mapping[str, Episode]) -> dict[int, list[Turn]]:
+    found: dict[int, list[Turn]] = {}
+    for key in sorted(episodes):
+        kept = found.setdefault(episodes[key].seed, [])  # the seed of a walk on a drawn plan is the plan's
+        for turn in episodes[key].turns:
+            if not any(_alike(turn, other) for other in kept):
+                kept.append(turn)
+    return found
+
+
+def _alike(a: Turn, b: Turn) -> bool:
+    turned = abs(math.remainder(a.yaw - b.yaw, math.tau))
+    return math.dist((a.x, a.y), (b.x, b.y)) < ALIKE[0] and turned < ALIKE[1]
+
+
+def _shard(out: Path, plan: int) -> Path:
+    return out / f"walk-{plan:09d}"
+
+
+def _render(job: _Job) -> int:
+    write_shard(_shard(job.out, job.plan), list(frames_of_turns(job.plan, job.turns, job.view)))
+    return len(job.turns)
+
+
+def frames_of_turns(number: int, turns: Sequence[Turn], view: View) -> Iterable[Frame]:
+    """The pictures from where questions were asked in the plan of that number, with everybody where they were."""
+    building = build(plan_of(number))
+    crowd = Crowd.of(building, Space(solids_of(building, leave_out=building.scene.speeds)))
+    rng = np.random.default_rng([number, 814])
+    with world_of(building) as world:
+        for index, turn in enumerate(turns):
+            for person, (x, y, heading) in zip(crowd.people, turn.people, strict=True):
+                person.x, person.y, person.heading = x, y, heading
+            scene = crowd.scene()
+            if not index or crowd.people:
+                world.load(scene)
+            world.light(building.lights_at(turn.x, turn.y))
+            pitch, roll = rng.normal(0, SWAY, 2)
+            pose = Pose(
+                x=turn.x, y=turn.y, height=RIG.camera_height, yaw=turn.yaw,
+                pitch=RIG.camera_pitch + float(pitch), roll=float(roll),
+            )  # fmt: skip
+            yield frame_at(world, scene, index, view, pose, CAMERA, RIG)
