@@ -152,12 +152,14 @@ def wrong_goal(steps: Sequence[Step], asked: str | None) -> str | None:
 class Gate:
     """Lets the clauses of a streaming answer out one by one, each as soon as nothing speaks against it.
 
-    What came before counts: a clause that contradicts it stays in, and after that only cautions come out.
+    What came before counts: a clause that contradicts it stays in, and after that only cautions come out. hold: only
+    cautions come out in any case.
     """
 
-    def __init__(self, limits: Limits, asked: str | None = None) -> None:
+    def __init__(self, limits: Limits, asked: str | None = None, *, hold: bool = False) -> None:
         self._limits = limits
         self._asked = asked
+        self._hold = hold
         self._steps: tuple[Step, ...] = ()
         self.objection: str | None = None
 
@@ -171,6 +173,6 @@ class Gate:
             why = "not understood"
         if self.objection is None and why is None:
             self._steps = together
-            return parsed.steps
+            return cautions if self._hold else parsed.steps
         self.objection = self.objection or why
         return cautions if implausibility(cautions, self._limits.farthest) is None else ()

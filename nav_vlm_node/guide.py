@@ -87,6 +87,7 @@ class _Answer:
     frame: Frame | None
     now: Callable[[], float] | None
     language: str
+    hold: bool
     model: str = ""
     adapter: str = ""
     text: str = ""
@@ -205,15 +206,16 @@ class Guide:
         timeout: float | None = None,
         listener: Listener = SILENT,
         cancel: threading.Event | None = None,
+        hold: bool = False,
     ) -> Instruction:
         """What to tell the wearer. Never raises for what a camera, a question or an engine can do.
 
         now: the clock of `frame.stamp`, seconds; None where age does not matter (a file).
         started: time.monotonic() when the question arrived. timeout: seconds from now that the engine may take.
-        cancel: looked at before each token.
+        cancel: looked at before each token. hold: let out nothing but warnings before the answer is whole.
         """
         began = time.monotonic() if started is None else started
-        answer = _Answer(query, query_id, priority, began, frame, now, self.options.style.language)
+        answer = _Answer(query, query_id, priority, began, frame, now, self.options.style.language, hold)
         problem = query_problem(query, self.options.max_query_length)
         if problem is not None:
             spoken, why = problem
@@ -287,7 +289,7 @@ class Guide:
     ) -> int:
         """Fill in `answer`, letting clauses out as they are complete; returns the number of tokens."""
         options = self.options
-        gate = guard.Gate(options.limits, landmark_of(answer.query))
+        gate = guard.Gate(options.limits, landmark_of(answer.query), hold=answer.hold)
         offered = 0
         tokens = self.engine.stream(
             visual, answer.query.strip(), max_new_tokens=options.max_new_tokens, cancel=cancel, timeout=_left(end)

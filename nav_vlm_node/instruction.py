@@ -28,6 +28,7 @@ class Status(enum.Enum):
     NOT_READY = 9
     DISABLED = 10
     ERROR = 11
+    SEARCHING = 12
 
 
 class Action(enum.Enum):

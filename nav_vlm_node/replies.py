@@ -20,6 +20,7 @@ SPOKEN: dict[Status, str] = {
     Status.NOT_READY: "The guide is not ready yet. Please ask again in a moment.",
     Status.DISABLED: "The guide is switched off.",
     Status.ERROR: "Something went wrong while I was answering. Please ask again.",
+    Status.SEARCHING: "Please turn a little and ask again.",  # never without a way of its own
 }
 TOO_LATE = "That took too long. Please stand still and ask again."
 RETRACTED = "Stop. I am not sure any more. Please turn a little and ask again."
@@ -45,6 +46,7 @@ _GERMAN = {
     SPOKEN[Status.NOT_READY]: "Ich bin noch nicht bereit. Bitte fragen Sie gleich noch einmal.",
     SPOKEN[Status.DISABLED]: "Die Führung ist ausgeschaltet.",
     SPOKEN[Status.ERROR]: "Beim Antworten ist etwas schiefgegangen. Bitte fragen Sie noch einmal.",
+    SPOKEN[Status.SEARCHING]: "Bitte drehen Sie sich ein wenig und fragen Sie noch einmal.",
     TOO_LATE: "Das hat zu lange gedauert. Bitte bleiben Sie stehen und fragen Sie noch einmal.",
     RETRACTED: "Halt. Ich bin nicht mehr sicher. Bitte drehen Sie sich ein wenig und fragen Sie noch einmal.",
     DEADLINE: "Die Antwort hat zu lange gedauert. Bitte fragen Sie noch einmal.",

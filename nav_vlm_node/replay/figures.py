@@ -16,7 +16,7 @@ from nav_vlm_node.replay.contents import NANOSECONDS, Contents
 from nav_vlm_node.replay.told import instruction_from_message, instruction_to_json, same_answer, same_steps
 from nav_vlm_node.score import Answer, Outcome, judge, null, summarise, told, wilson
 
-GIVEN = (Status.OK, Status.NOT_VISIBLE)  # an answer, not a reason why there is none
+GIVEN = (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING)  # an answer, not a reason why there is none
 
 
 @dataclass(frozen=True)

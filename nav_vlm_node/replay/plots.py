@@ -29,7 +29,7 @@ def ticks(low: float, high: float, most: int = 8) -> list[float]:
 
 def mark_of(status: Status) -> str:
     """The style of a status: good, half (an honest refusal), bad."""
-    if status in (Status.OK, Status.NOT_VISIBLE):
+    if status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
         return "good"
     return "half" if status in (Status.UNSURE, Status.POOR_IMAGE, Status.INVALID_QUERY) else "bad"
 

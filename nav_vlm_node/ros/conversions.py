@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Quaternion
 from sensor_msgs.msg import CameraInfo
 
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
@@ -77,6 +78,19 @@ def instruction_from_ros(message: InstructionMsg) -> Instruction:
         adapter=message.adapter,
         message=message.message,
     )
+
+
+def yaw_from_ros(orientation: Quaternion) -> float:
+    """Radians about the vertical axis, left positive (REP-103); NaN for a quaternion of length 0."""
+    x, y, z, w = orientation.x, orientation.y, orientation.z, orientation.w
+    if x == y == z == w == 0.0:
+        return NAN
+    return math.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
+
+
+def yaw_to_ros(yaw: float) -> Quaternion:
+    """The inverse of `yaw_from_ros`, level."""
+    return Quaternion(z=math.sin(yaw / 2), w=math.cos(yaw / 2))
 
 
 def camera_to_ros(camera: Camera) -> CameraInfo:

@@ -30,6 +30,7 @@ from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
 from nav_vlm_node.ros.conversions import instruction_to_ros
 from nav_vlm_node.ros.engines import load_configured_engine, wait_until_ready
 from nav_vlm_node.ros.guide_action import GuideAction
+from nav_vlm_node.ros.odometry import OdometryFeed
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
 from nav_vlm_node.ros.run import main_of
@@ -37,6 +38,7 @@ from nav_vlm_node.ros.services import Services, repeated
 from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
 from nav_vlm_node.vlm.protocol import Engine
+from nav_vlm_node.wayfinder import Wayfinder
 
 EngineFactory = Callable[[Mapping[str, Value]], Engine]
 GPU_DEADLINE, CPU_DEADLINE = 5.0, 15.0  # seconds, DESIGN section 3
@@ -48,6 +50,7 @@ class GuideNode(LifecycleNode):
 
     * Subscribe `image` (sensor_msgs/Image), or `image/compressed` (CompressedImage) by parameter `image_transport`
     * Subscribe `camera_info` (sensor_msgs/CameraInfo)
+    * Subscribe `odom` (nav_msgs/Odometry): with it, what was seen on the way to a goal leads on (`remember_way`)
     * Subscribe `query` (nav_vlm_msgs/Query) and `query_text` (std_msgs/String)
     * Publish `instruction` (nav_vlm_msgs/Instruction) and `instruction_text` (std_msgs/String)
     * Publish `/diagnostics` (diagnostic_msgs/DiagnosticArray)
@@ -68,6 +71,7 @@ class GuideNode(LifecycleNode):
         parameters.declare(self)
         self._engine_factory = engine_factory
         self.guide: Guide | None = None
+        self._wayfinder: Wayfinder | None = None
         self.enabled = True
         self.fault = ""
         self.state = "unconfigured"
@@ -81,6 +85,7 @@ class GuideNode(LifecycleNode):
         self._texts = self.create_publisher(String, "instruction_text", qos.ANSWER)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.feed = CameraFeed(self, str(self._value("image_transport")), self.group)
+        self.odometry = OdometryFeed(self, self.group)
         self.create_subscription(Query, "query", self._on_query, qos.QUESTION, callback_group=self.group)
         self.create_subscription(String, "query_text", self._on_query_text, qos.QUESTION, callback_group=self.group)
         self.action = GuideAction(self, self.desk, self.submit, self._to_message)
@@ -144,10 +149,10 @@ class GuideNode(LifecycleNode):
 
     def _answer(self, ticket: Ticket) -> None:
         """On the worker thread: one question to its Instruction."""
-        guide = self.guide
+        guide, wayfinder = self.guide, self._wayfinder
         if ticket.done:
             return
-        if guide is None:
+        if guide is None or wayfinder is None:
             ticket.refuse(Status.NOT_READY, "the model was unloaded")
             return
         try:
@@ -162,9 +167,10 @@ class GuideNode(LifecycleNode):
                 ticket.refuse(found.status, found.message)
                 return
             ticket.finish(
-                guide.answer(
+                wayfinder.answer(
                     found,
                     ticket.query,
+                    self.odometry.place(found.stamp) if self._value("remember_way") else None,
                     query_id=ticket.query_id,
                     priority=ticket.priority,
                     now=self.now,
@@ -179,7 +185,7 @@ class GuideNode(LifecycleNode):
             ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
 
     def _publish(self, instruction: Instruction) -> None:
-        if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE):
+        if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
             self._last = instruction
         if instruction.status is Status.ERROR:
             self.log.error(f"question {instruction.query_id}: {instruction.message}")
@@ -211,8 +217,10 @@ class GuideNode(LifecycleNode):
     def _on_time_jump(self, jump: Any) -> None:
         self.log.info("the clock was set back or changed: earlier images are forgotten")
         self.feed.clear()
-        if self.guide is not None:
+        self.odometry.clear()
+        if self.guide is not None and self._wayfinder is not None:
             self.guide.forget()
+            self._wayfinder.forget()
 
     # lifecycle
 
@@ -275,6 +283,7 @@ class GuideNode(LifecycleNode):
             return guide
 
         self.guide = self._wait(self.worker.submit(load))
+        self._wayfinder = Wayfinder(self.guide)
         info = self.guide.engine.info
         self.desk.close(Status.NOT_READY, "the node is not active")
         self.log.info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
@@ -307,7 +316,7 @@ class GuideNode(LifecycleNode):
 
     def _unload(self) -> None:
         self.feed.wake()
-        guide, self.guide = self.guide, None
+        guide, self.guide, self._wayfinder = self.guide, None, None
         if guide is not None:
             guide.engine.close()
         self.desk.close(Status.NOT_READY, "the node is not configured")

@@ -242,6 +242,11 @@ PARAMETERS: tuple[Spec, ...] = (
         high=1.0,
         description="under this confidence no direction is given (UNSURE)",
     ),
+    Spec(
+        name="remember_way",
+        default=True,
+        description="with odometry on odom: what was seen on the way to a goal leads on where a picture does not",
+    ),
     # the wearer's words
     Spec(
         name="bearings",

@@ -12,6 +12,14 @@ CAMERA = QoSProfile(
 )
 """Pictures and camera_info: only the newest counts, and a subscription like this matches every publisher."""
 
+ODOMETRY = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=50,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Odometry: a second of it, from publishers of either reliability; a lost one lies between two others."""
+
 QUESTION = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=10,

@@ -16,8 +16,8 @@ from nav_vlm_sim.gazebo.simulators import CLASSIC, WEARER
 from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.episode import CAMERA, RIG
 from nav_vlm_sim.walks.floorplan import FloorPlan
+from nav_vlm_sim.walks.rig import CAMERA, RIG
 from tests.gazebo_classic.server import GazeboClassic
 from tests.gazebo_classic.turns import Placed, standing, wearer_of
 

@@ -14,8 +14,8 @@ import pytest
 from nav_vlm_node.view import Camera
 from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.walks.building import Building
-from nav_vlm_sim.walks.episode import RIG
 from nav_vlm_sim.walks.floorplan import FloorPlan
+from nav_vlm_sim.walks.rig import RIG
 from nav_vlm_sim.world import BUILDING_POOL, World
 from tests.gazebo_classic.camera import ClassicCamera
 from tests.gazebo_classic.server import faults, missing

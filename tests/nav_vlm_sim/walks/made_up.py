@@ -11,7 +11,7 @@ from nav_vlm_sim.walks.walker import Touches
 
 
 def turn(*, direction: float = 0.0, wanted: float = 0.0, reversal: bool | None = None, text: str = "Move.") -> Turn:
-    return Turn(0.0, 1.0, 1.0, 0.0, "OK", text, math.isnan(direction), direction, wanted, reversal)
+    return Turn(0.0, 1.0, 1.0, 0.0, "UNSURE" if math.isnan(direction) else "OK", text, direction, wanted, reversal)
 
 
 def walked(

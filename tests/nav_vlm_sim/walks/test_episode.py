@@ -41,10 +41,10 @@ def stage() -> Stage:
 class WrongWay(OracleGuide):
     """For tests: the oracle mirrored."""
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
-        instruction, searching = super().tell(situation)
+    def tell(self, situation: Situation) -> Instruction:
+        instruction = super().tell(situation)
         steps = tuple(replace(s, bearing=-s.bearing) if s.action is Action.TURN else s for s in instruction.steps)
-        return replace(instruction, steps=steps), searching
+        return replace(instruction, steps=steps)
 
 
 def test_the_oracle_arrives_by_the_door(stage: Stage) -> None:
@@ -86,8 +86,8 @@ def test_a_guide_that_sends_the_wrong_way_reverses(stage: Stage) -> None:
 
 def test_somebody_gives_up(stage: Stage) -> None:
     class Silent(ConstantGuide):
-        def tell(self, situation: Situation) -> tuple[Instruction, bool]:
-            return replace(super().tell(situation)[0], status=Status.UNSURE, steps=(), text="I am not sure."), False
+        def tell(self, situation: Situation) -> Instruction:
+            return replace(super().tell(situation), status=Status.UNSURE, steps=(), text="I am not sure.")
 
     episode = run(stage, WALK, Silent(), 0)
     assert not episode.arrived
@@ -111,7 +111,7 @@ def test_pictures_differ_with_the_place(stage: Stage) -> None:
     seen = []
 
     class Looking(OracleGuide):
-        def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+        def tell(self, situation: Situation) -> Instruction:
             seen.append(situation.picture())
             return super().tell(situation)
 

@@ -50,7 +50,7 @@ class Watched(OracleGuide):
     def __init__(self) -> None:
         self.seen: list[Picture] = []
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+    def tell(self, situation: Situation) -> Instruction:
         self.seen.append(situation.picture())
         return super().tell(situation)
 

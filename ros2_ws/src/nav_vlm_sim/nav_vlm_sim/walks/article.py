@@ -14,7 +14,7 @@ from nav_vlm_sim.walks.metrics import spl
 from nav_vlm_sim.walks.picks import Kept
 from nav_vlm_sim.walks.snapshots import SIZE
 
-GOOD = (Status.OK.name, Status.NOT_VISIBLE.name)
+GOOD = (Status.OK.name, Status.NOT_VISIBLE.name, Status.SEARCHING.name)
 
 
 def name_of(number: int, walk: Kept) -> str:

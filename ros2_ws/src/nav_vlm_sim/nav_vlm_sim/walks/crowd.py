@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from nav_vlm_sim.scene import Scene
@@ -61,6 +62,11 @@ class Crowd:
                 length += 0.1
             people.append(Person(index, item.x, item.y, item.yaw, pace, length, length))
         return cls(building, people)
+
+    def stand(self, people: Sequence[Sequence[float]]) -> None:
+        """Puts them, in their order, at [x, y, heading] each; those who are not in the list stay."""
+        for person, (x, y, heading) in zip(self.people, people, strict=False):
+            person.x, person.y, person.heading = x, y, heading
 
     def step(self, seconds: float, x: float, y: float, body: float) -> list[Person]:
         """Moves them by so much time; who comes to touch a body of that radius at x, y is in the list, and stops."""

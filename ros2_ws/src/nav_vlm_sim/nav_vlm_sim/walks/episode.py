@@ -14,13 +14,13 @@ import numpy.typing as npt
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.score import OFF_CENTRE, side, told, wrap
 from nav_vlm_node.session import Place
-from nav_vlm_node.view import Camera, Rig
-from nav_vlm_sim.furniture import Item, Rng
+from nav_vlm_sim.furniture import Item
 from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.truth import MEMBERS, ON_WALLS
 from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.floorplan import FloorPlan, Walk
+from nav_vlm_sim.walks.rig import Odometry, camera_pose
 from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
 from nav_vlm_sim.walks.walker import LEG, MANNERS, Moment, Touches, Walker
 
@@ -32,11 +32,6 @@ MOST_TIME = 300.0  # seconds after which somebody gives up
 MOST_QUESTIONS = 60
 THINKING = 1.0  # seconds from question to answer
 WORDS_PER_SECOND = 3.0  # of speech
-RIG = Rig(camera_pitch=math.radians(10), camera_height=1.4)
-CAMERA = Camera.from_fov(480, 360, math.radians(90))
-SWAY = math.radians(1.5)  # standard deviation of the camera's pitch and roll
-ODOMETRY = 0.02  # standard deviation of its scale error
-ODOMETRY_DRIFT = math.radians(0.5)  # standard deviation of its heading error per question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +54,8 @@ class Guiding(Protocol):
     def begin(self, seed: int) -> None:
         """Forget the last episode."""
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
-        """What to do, and whether it is only a search: then it is no direction to the goal."""
+    def tell(self, situation: Situation) -> Instruction:
+        """What to do."""
 
 
 @dataclass
@@ -76,11 +71,15 @@ class Turn:
     yaw: float
     status: str
     text: str
-    searching: bool
     direction: float
     wanted: float
     reversal: bool | None
     people: list[list[float]] = field(default_factory=list)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the answer only leads on by memory: it is no direction to the goal."""
+        return self.status == Status.SEARCHING.name
 
 
 @dataclass
@@ -112,6 +111,11 @@ class Stage:
         self.draw = draw
         self._near: dict[int, list[Point]] = {}
         self._places: dict[str, tuple[Point, ...]] = {}
+
+    def picture(self, crowd: Crowd, pose: Pose) -> Picture:
+        """What the camera shows from there, with everybody where they are."""
+        assert self.draw is not None, "this stage has no camera"
+        return self.draw(self.building, crowd, pose)
 
     def goals(self, name: str) -> list[Item]:
         """All things of that name in the building."""
@@ -177,65 +181,73 @@ def gap_to(item: Item, x: float, y: float) -> float:
     return float(np.linalg.norm(offset - t[:, None] * edges, axis=1).min())
 
 
-def run(stage: Stage, walk: Walk, guide: Guiding, seed: int, manner: str = "average") -> Episode:
-    """Walks it once. The same arguments give the same episode, as far as the guide does."""
+def run(
+    stage: Stage,
+    walk: Walk,
+    guide: Guiding,
+    seed: int,
+    manner: str = "average",
+    *,
+    thinking: float = THINKING,
+    watch: Callable[[Walker], None] = lambda body: None,
+) -> Episode:
+    """Walks it once. The same arguments give the same episode, as far as the guide does.
+
+    thinking: seconds that the wearer stands and waits for each answer. watch: called after every tick of the walk.
+    """
     rng = np.random.default_rng([seed, 808])
     crowd = Crowd.of(stage.building, stage.space)
-    body = Walker(MANNERS[manner], stage.space, crowd, rng, walk.x, walk.y, math.radians(walk.yaw))
-    body.there = lambda x, y: stage.arrived(x, y, walk.goal)
+    odometry = Odometry(seed)
+
+    def seen(body: Walker) -> None:
+        odometry.step(body.x, body.y, body.yaw)
+        watch(body)
+
+    body = Walker(
+        MANNERS[manner], stage.space, crowd, rng, walk.x, walk.y, math.radians(walk.yaw), watch=seen,
+        there=lambda x, y: stage.arrived(x, y, walk.goal),
+    )  # fmt: skip
     episode = Episode(stage.building.plan.name, seed, walk, touches=body.touches, track=body.track)
     episode.reference = stage.way((walk.x, walk.y), walk.goal)
     episode.shortest = length_of(episode.reference)
-    odometry = _Odometry(np.random.default_rng([seed, 809]), body)
-    looks = np.random.default_rng([seed, 810])
     question = f"How do I get to the {walk.goal}?"
     guide.begin(seed)
     while body.time < MOST_TIME and len(episode.turns) < MOST_QUESTIONS:
         if stage.arrived(body.x, body.y, walk.goal):
             episode.arrived = True
             break
-        sway = looks.normal(0, SWAY, 2)
-
-        def picture(sway: npt.NDArray[np.float64] = sway) -> Picture:
-            assert stage.draw is not None, "this stage has no camera"
-            pose = Pose(
-                x=body.x, y=body.y, height=RIG.camera_height, yaw=body.yaw,
-                pitch=RIG.camera_pitch + float(sway[0]), roll=float(sway[1]),
-            )  # fmt: skip
-            return stage.draw(stage.building, crowd, pose)
-
         way = stage.way((body.x, body.y), walk.goal)
         situation = Situation(
-            question=question, goal=walk.goal, place=odometry.place(), time=body.time, picture=picture,
+            question=question, goal=walk.goal, place=odometry.place, time=body.time,
+            picture=lambda: stage.picture(crowd, camera_pose(seed, body.time, body.x, body.y, body.yaw)),
             world=stage.space, body=body, way=way,
         )  # fmt: skip
-        instruction, searching = guide.tell(situation)
-        episode.turns.append(_turn(stage, body, way, instruction, searching))
+        instruction = guide.tell(situation)
+        episode.turns.append(_turn(stage, body, way, instruction))
         episode.turns[-1].people = [[round(v, 3) for v in (p.x, p.y, p.heading)] for p in crowd.people]
         words = len(instruction.text.split())
         episode.words += words
-        episode.silent += THINKING + MANNERS[manner].reaction
-        body.wait(THINKING + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
+        episode.silent += thinking + MANNERS[manner].reaction
+        body.wait(thinking + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
         body.obey(instruction.steps)
     episode.time = body.time
     episode.length = sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(body.track))
     return episode
 
 
-def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction, searching: bool) -> Turn:
+def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
     here = (body.x, body.y)
     wanted = _bearing(body, next((p for p in reversed(way[1:]) if stage.space.in_sight(here, p)), None))
     direction = math.nan
-    if not searching and instruction.status in (Status.OK, Status.NOT_VISIBLE):
+    if instruction.status in (Status.OK, Status.NOT_VISIBLE):
         direction, _ = told(instruction.steps)
     reversal = None
     if not math.isnan(direction) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
         either = (wanted, _bearing(body, first_leg(stage.space, way)))
         reversal = side(direction) * side(wanted) < 0 and all(abs(wrap(direction - b)) > OFF_CENTRE for b in either)
     return Turn(
-        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, searching, direction, wanted,
-        reversal,
-    )  # fmt: skip
+        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, direction, wanted, reversal
+    )
 
 
 def first_leg(space: Space, way: Sequence[Point]) -> Point | None:
@@ -257,23 +269,3 @@ def first_leg(space: Space, way: Sequence[Point]) -> Point | None:
 
 def _bearing(body: Walker, point: Point | None) -> float:
     return math.nan if point is None else wrap(math.atan2(point[1] - body.y, point[0] - body.x) - body.yaw)
-
-
-class _Odometry:
-    """Where the wearer is by their own counting: a scale error, and a heading that drifts."""
-
-    def __init__(self, rng: Rng, body: Walker) -> None:
-        self._rng, self._body = rng, body
-        self._scale = 1 + rng.normal(0, ODOMETRY)
-        self._drift = 0.0
-        self._last = (body.x, body.y)
-        self._x = self._y = 0.0
-
-    def place(self) -> Place:
-        dx, dy = self._body.x - self._last[0], self._body.y - self._last[1]
-        c, s = math.cos(self._drift), math.sin(self._drift)
-        self._x += self._scale * (c * dx - s * dy)
-        self._y += self._scale * (s * dx + c * dy)
-        self._last = (self._body.x, self._body.y)
-        self._drift += self._rng.normal(0, ODOMETRY_DRIFT)
-        return Place(self._x, self._y, wrap(self._body.yaw + self._drift))

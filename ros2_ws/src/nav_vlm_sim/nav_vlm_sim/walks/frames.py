@@ -11,20 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
 from nav_vlm_sim.records import Frame, frame_at
-from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.shards import clear_drafts, on_all_cores, write_shard
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.building import build
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.episode import CAMERA, RIG, SWAY, Episode, Turn
+from nav_vlm_sim.walks.episode import Episode, Turn
 from nav_vlm_sim.walks.evaluate import EPISODES, FIRST_LEARNED_SEED, SETTINGS
 from nav_vlm_sim.walks.painter import world_of
 from nav_vlm_sim.walks.procedural import plan_of
+from nav_vlm_sim.walks.rig import CAMERA, RIG, camera_pose
 from nav_vlm_sim.walks.space import Space, solids_of
 
 ALIKE = 0.2, math.radians(10)  # metres, radians: of two places nearer together than this one is enough
@@ -94,18 +92,12 @@ def frames_of_turns(number: int, turns: Sequence[Turn], view: View) -> Iterable[
     """The pictures from where questions were asked in the plan of that number, with everybody where they were."""
     building = build(plan_of(number))
     crowd = Crowd.of(building, Space(solids_of(building, leave_out=building.scene.speeds)))
-    rng = np.random.default_rng([number, 814])
     with world_of(building) as world:
         for index, turn in enumerate(turns):
-            for person, (x, y, heading) in zip(crowd.people, turn.people, strict=True):
-                person.x, person.y, person.heading = x, y, heading
+            crowd.stand(turn.people)
             scene = crowd.scene()
             if not index or crowd.people:
                 world.load(scene)
             world.light(building.lights_at(turn.x, turn.y))
-            pitch, roll = rng.normal(0, SWAY, 2)
-            pose = Pose(
-                x=turn.x, y=turn.y, height=RIG.camera_height, yaw=turn.yaw,
-                pitch=RIG.camera_pitch + float(pitch), roll=float(roll),
-            )  # fmt: skip
+            pose = camera_pose(number, turn.time, turn.x, turn.y, turn.yaw)
             yield frame_at(world, scene, index, view, pose, CAMERA, RIG)

@@ -13,9 +13,10 @@ from nav_vlm_node.guide import Guide, GuideOptions
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.language import render
 from nav_vlm_node.score import wrap
-from nav_vlm_node.session import Session
 from nav_vlm_node.vlm.protocol import Engine
-from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture, Situation, first_leg
+from nav_vlm_node.wayfinder import Wayfinder
+from nav_vlm_sim.walks.episode import Picture, Situation, first_leg
+from nav_vlm_sim.walks.rig import CAMERA, RIG
 from nav_vlm_sim.walks.walker import LEG
 
 MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED = "model", "oracle", "base", "constant", "random", "shuffled"
@@ -29,13 +30,13 @@ class OracleGuide:
     def begin(self, seed: int) -> None:
         """Nothing to forget."""
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+    def tell(self, situation: Situation) -> Instruction:
         """The bearing and distance of the farthest point of the way that can be walked to directly."""
         body = situation.body
         here = (body.x, body.y)
         point = first_leg(situation.world, situation.way)
         if point is None:
-            return _said(Status.UNSURE, (Step(Action.SCAN),)), True
+            return _said(Status.SEARCHING, (Step(Action.SCAN),))
         bearing = wrap(math.atan2(point[1] - here[1], point[0] - here[0]) - body.yaw)
         distance = max(0.25, math.dist(here, point))
         cautions = []
@@ -45,7 +46,7 @@ class OracleGuide:
             if gap < LEG and abs(gap * math.sin(off)) < WAY_OFF and math.cos(off) > 0:
                 cautions.append(Step(Action.CAUTION, wrap(bearing + off), max(0.25, gap), "person"))
         steps = (*cautions[:1], Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, distance))
-        return _said(Status.OK, steps), False
+        return _said(Status.OK, steps)
 
 
 class ConstantGuide:
@@ -54,9 +55,9 @@ class ConstantGuide:
     def begin(self, seed: int) -> None:
         """Nothing to forget."""
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+    def tell(self, situation: Situation) -> Instruction:
         """Ahead."""
-        return _said(Status.OK, (Step(Action.MOVE, 0.0, LEG),)), False
+        return _said(Status.OK, (Step(Action.MOVE, 0.0, LEG),))
 
 
 class RandomGuide:
@@ -66,14 +67,14 @@ class RandomGuide:
         """Draws by this seed from now on."""
         self._rng = np.random.default_rng([seed, 811])
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
+    def tell(self, situation: Situation) -> Instruction:
         """A turn of up to half a circle, and a leg."""
         bearing = float(self._rng.uniform(-math.pi, math.pi))
-        return _said(Status.OK, (Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, LEG))), False
+        return _said(Status.OK, (Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, LEG)))
 
 
 class ModelGuide:
-    """The node's guide and guard, and the session of the goal, which the live node does not keep yet.
+    """The node's guide and guard, and its memory of the way.
 
     before: what the engine is to be switched to. instead: gives the picture that is looked at in place of the true one.
     """
@@ -84,26 +85,23 @@ class ModelGuide:
         before: Callable[[], None] = lambda: None,
         instead: Callable[[int, int], Picture] | None = None,
     ) -> None:
-        self._guide = Guide(engine, GuideOptions(rig=RIG))
+        self._wayfinder = Wayfinder(Guide(engine, GuideOptions(rig=RIG)))
         self._before, self._instead = before, instead
-        self._session = Session()
         self._seed = self._asked = 0
 
     def begin(self, seed: int) -> None:
         """A new goal."""
         self._before()
-        self._guide.forget()
-        self._session = Session()
+        self._wayfinder.guide.forget()
+        self._wayfinder.forget()
         self._seed, self._asked = seed, 0
 
-    def tell(self, situation: Situation) -> tuple[Instruction, bool]:
-        """The answer to the newest picture, as the session completes it."""
+    def tell(self, situation: Situation) -> Instruction:
+        """The answer to the newest picture, as the memory of the way completes it."""
         picture = situation.picture() if self._instead is None else self._instead(self._seed, self._asked)
         self._asked += 1
         frame = Frame(picture, stamp=situation.time, camera=CAMERA)
-        instruction = self._guide.answer(frame, situation.question)
-        guidance = self._session.heed(instruction, situation.place, lambda text: self._guide.answer(frame, text))
-        return guidance.instruction, guidance.searching
+        return self._wayfinder.answer(frame, situation.question, situation.place)
 
 
 def _said(status: Status, steps: tuple[Step, ...]) -> Instruction:

@@ -6,7 +6,8 @@ from nav_vlm_sim.records import shoot
 from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.walks.building import Building
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.episode import CAMERA, RIG, Picture
+from nav_vlm_sim.walks.episode import Picture
+from nav_vlm_sim.walks.rig import CAMERA, RIG
 from nav_vlm_sim.world import BUILDING_POOL, SCENES_PER_WORLD, World
 
 FIRST_WORLD = 4_000_000  # of surface patterns that only buildings have

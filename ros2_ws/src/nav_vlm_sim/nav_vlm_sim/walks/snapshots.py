@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.episode import RIG, SWAY, Episode, Picture, Stage
+from nav_vlm_sim.walks.episode import Episode, Picture, Stage
 from nav_vlm_sim.walks.floorplan import read_plan
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.picks import Kept, pictured
 from nav_vlm_sim.walks.procedural import plan_of
+from nav_vlm_sim.walks.rig import camera_pose
 from nav_vlm_sim.walks.space import length_of
 
 UNEQUAL = 1e-6  # metres between a shortest path then and now
@@ -43,19 +43,12 @@ def snapshots(stage: Stage, episode: Episode, most: int) -> dict[int, bytes]:
 
 def pictures(stage: Stage, episode: Episode, turns: list[int]) -> dict[int, Picture]:
     """Turn -> what the camera saw, uint8 RGB as the guide had it. People who were not recorded stand at their start."""
-    assert stage.draw is not None, "this stage has no camera"
-    sways = np.random.default_rng([episode.seed, 810]).normal(0, SWAY, (len(episode.turns), 2))
     crowd = Crowd.of(stage.building, stage.space)
     found = {}
     for k in turns:
         turn = episode.turns[k]
-        for person, (x, y, heading) in zip(crowd.people, turn.people, strict=False):
-            person.x, person.y, person.heading = x, y, heading
-        pose = Pose(
-            x=turn.x, y=turn.y, height=RIG.camera_height, yaw=turn.yaw, pitch=RIG.camera_pitch + float(sways[k, 0]),
-            roll=float(sways[k, 1]),
-        )  # fmt: skip
-        found[k] = stage.draw(stage.building, crowd, pose)
+        crowd.stand(turn.people)
+        found[k] = stage.picture(crowd, camera_pose(episode.seed, turn.time, turn.x, turn.y, turn.yaw))
     return found
 
 

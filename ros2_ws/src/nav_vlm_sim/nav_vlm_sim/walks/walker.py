@@ -24,6 +24,7 @@ TICK = 0.1  # seconds
 SLOW = 0.4  # m/s, where the cane has found something, or a warning was heard
 HARD = 0.5  # m/s: touching something slower than this is a contact, faster a collision
 NEAR_MISS = 0.1  # metres between the body and what it passes at full speed
+CLOSE = 0.12  # metres before something that the cane has found, where one stops
 PROBE = 0.05  # metres between the places that the cane is laid to
 AROUND = 1.0  # metres
 WARNED = 1.2  # metres before a hazard that was called, from which one walks slowly
@@ -78,6 +79,10 @@ class Touches:
     near_misses: int = 0
 
 
+def _unwatched(walker: Walker) -> None:
+    """Nobody looks."""
+
+
 def _nowhere(x: float, y: float) -> bool:
     return False
 
@@ -85,7 +90,7 @@ def _nowhere(x: float, y: float) -> bool:
 @dataclass
 class Walker:
     """space: all that stands still. crowd: who moves. x, y, yaw: where they are and face. there: whether the cane
-    finds what they look for from a place; then they stop."""
+    finds what they look for from a place; then they stop. watch: called after every TICK."""
 
     manner: Manner
     space: Space
@@ -98,6 +103,7 @@ class Walker:
     touches: Touches = field(default_factory=Touches)
     track: list[Moment] = field(default_factory=list)
     there: Callable[[float, float], bool] = _nowhere
+    watch: Callable[[Walker], None] = _unwatched
     _touching: set[object] = field(default_factory=set)
     _passing: set[object] = field(default_factory=set)
     _unnoticed: dict[object, bool] = field(default_factory=dict)
@@ -136,6 +142,13 @@ class Walker:
         for _ in range(round(seconds / TICK)):
             self._tick(0.0)
 
+    def stroll(self, seconds: float) -> None:
+        """Walks on slowly for so long, as people do who wait for an answer; stops where the cane finds something."""
+        for _ in range(round(seconds / TICK)):
+            stop = self.there(self.x, self.y) or self._free(self.yaw, self.manner.cane) < CLOSE
+            if stop or not self._step(SLOW * TICK, SLOW):
+                self._tick(0.0)
+
     def turn(self, angle: float) -> None:
         """Turns on the spot, and further than was said."""
         if abs(angle) < math.radians(1):
@@ -158,7 +171,7 @@ class Walker:
         gone = 0.0
         while gone < length and not self.there(self.x, self.y):
             free = self._free(self.yaw, self.manner.cane)
-            if free < 0.12:
+            if free < CLOSE:
                 self._go_around()
                 return False
             slow = free < self.manner.cane - PROBE or gone > warned - WARNED
@@ -261,3 +274,4 @@ class Walker:
 
     def _log(self) -> None:
         self.track.append(Moment(self.time, self.x, self.y, self.yaw))
+        self.watch(self)

@@ -13,10 +13,11 @@ from nav_vlm_node.paths import embedded_model
 from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.walks import guides
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.episode import RIG, Episode, Guiding, Picture, Stage, run
+from nav_vlm_sim.walks.episode import Episode, Guiding, Picture, Stage, run
 from nav_vlm_sim.walks.floorplan import read_plan
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.procedural import plan_of
+from nav_vlm_sim.walks.rig import RIG
 
 if TYPE_CHECKING:
     from nav_vlm_node.vlm.blip2 import Blip2Engine

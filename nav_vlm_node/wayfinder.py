@@ -1,0 +1,76 @@
+"""A guide that remembers the way: one picture's answer, completed by the `Session` of the goal that is asked for."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from nav_vlm_node.frames import Frame
+from nav_vlm_node.guide import SILENT, Guide, Listener
+from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.language import landmark_of
+from nav_vlm_node.score import told
+from nav_vlm_node.session import Place, Session
+
+FORGOTTEN = 120.0  # seconds between two pictures after which what was remembered is not used
+
+
+class Wayfinder:
+    """Answers through a `Guide`; where it is told the place of each picture, what was seen before leads on.
+
+    The memory is of one goal: another goal, a long pause or a clock that was set back begin a new one.
+    """
+
+    def __init__(self, guide: Guide) -> None:
+        self.guide = guide
+        self._goal: str | None = None
+        self._session = Session()
+        self._stamp = -math.inf
+
+    def forget(self) -> None:
+        """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
+        self._goal = None
+
+    def answer(
+        self,
+        frame: Frame,
+        query: str,
+        place: Place | None,
+        *,
+        query_id: str = "",
+        priority: int = 0,
+        now: Callable[[], float] | None = None,
+        started: float | None = None,
+        timeout: float | None = None,
+        listener: Listener = SILENT,
+        cancel: threading.Event | None = None,
+    ) -> Instruction:
+        """As `Guide.answer`. place: where the wearer was when `frame` was taken, by odometry; None where nobody knows.
+
+        An answer that only leads on by memory has the status SEARCHING. With a place, directions are not let out before
+        the answer is whole: the memory may know better.
+        """
+        goal = landmark_of(query)
+        remembers = place is not None and goal is not None
+        instruction = self.guide.answer(
+            frame, query, query_id=query_id, priority=priority, now=now, started=started, timeout=timeout,
+            listener=listener, cancel=cancel, hold=remembers,
+        )  # fmt: skip
+        if place is None or goal is None:
+            return instruction
+        if instruction.status is Status.OK and math.isnan(told(instruction.steps)[0]):
+            return instruction  # about what is in the way, or known to nobody: no step towards the goal
+        if goal != self._goal or not 0.0 <= frame.stamp - self._stamp <= FORGOTTEN:
+            self._goal, self._session = goal, Session(self.guide.options.style)
+        self._stamp = frame.stamp
+
+        def ask(text: str) -> Instruction:
+            return self.guide.answer(frame, text, now=now, timeout=timeout, cancel=cancel)
+
+        guidance = self._session.heed(instruction, place, ask)
+        if not guidance.searching:
+            return guidance.instruction
+        message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
+        return replace(guidance.instruction, status=Status.SEARCHING, message=message)
