@@ -16,7 +16,7 @@ from nav_vlm_sim.gazebo import command as gazebo
 from nav_vlm_sim.scene import ROOMS
 from nav_vlm_sim.textures import FAMILIES
 from nav_vlm_sim.walks import command as walks
-from nav_vlm_sim.walks import plan_command
+from nav_vlm_sim.walks import plan_command, walk_command
 
 if TYPE_CHECKING:
     from nav_vlm_sim.truth import Observation
@@ -84,6 +84,7 @@ def _parser() -> Parser:
 
     walks.add(commands)
     plan_command.add(commands)
+    walk_command.add(commands)
     gazebo.add(commands)
 
     camera = commands.add_parser(

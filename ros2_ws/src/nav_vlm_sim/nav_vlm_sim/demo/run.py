@@ -53,7 +53,7 @@ class Options:
 
 def run(options: Options) -> int:
     """The exit status: 0 when every question was answered, 1 when the system failed. Raises UserError."""
-    from nav_vlm_sim.ros.demo import DemoFailure
+    from nav_vlm_sim.ros.own_processes import SystemFailure
 
     talk = Talk(sys.stderr if options.as_json else sys.stdout)
     view = read_model_card(options.model).view
@@ -68,7 +68,7 @@ def run(options: Options) -> int:
                 cases = choose(camera, options.seed, options.questions, frame)
                 camera.close()
                 answered, setting = _converse(system, cases, options, talk)
-    except DemoFailure as failure:
+    except SystemFailure as failure:
         print(f"nav-vlm demo: {failure}", file=sys.stderr)
         return 1
     talk.say()
@@ -92,7 +92,7 @@ def _system(options: Options, scene: int) -> System:
 
 def _converse(system: System, cases: Sequence[Case], options: Options, talk: Talk) -> tuple[list[Answered], Setting]:
     """Wait until all is ready, then ask one question after the other."""
-    from nav_vlm_sim.ros.demo import DemoFailure
+    from nav_vlm_sim.ros.own_processes import SystemFailure
 
     ready = system.wait_ready()
     adapter = f"adapter {ready.adapter}" if ready.adapter else "no adapter"
@@ -104,7 +104,7 @@ def _converse(system: System, cases: Sequence[Case], options: Options, talk: Tal
         talk.question(number, len(cases), case, by)
         reply = system.ask(case.question.text, by, talk.text)
         if reply.instruction is not None and reply.instruction.stamp < shown:  # false for NaN: it looked at nothing
-            raise DemoFailure("the answer is about an older picture than the one that was shown")
+            raise SystemFailure("the answer is about an older picture than the one that was shown")
         verdict = verdict_of(reply.instruction, case.truth)
         answered.append(Answered(number=number, case=case, by=by, reply=reply, verdict=verdict))
         talk.answer(answered[-1])

@@ -7,18 +7,14 @@ import math
 import os
 import queue
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -35,29 +31,25 @@ from std_msgs.msg import String
 from nav_vlm_msgs.action import Guide
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Query
-from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros
-from nav_vlm_node.ros.domains import claim_domain
 from nav_vlm_node.ros.futures import on_executor
-from nav_vlm_node.ros.middleware import allow_large_images
 from nav_vlm_node.ros.run import Spinner
 from nav_vlm_sim.demo.records import By, Reply
 from nav_vlm_sim.ros.camera_node import TRUTH
+from nav_vlm_sim.ros.own_processes import (
+    STOP_PATIENCE,
+    OwnProcess,
+    SystemFailure,
+    Value,
+    enter_domain,
+    free_domain,
+)
 
 START_PATIENCE = 300.0  # seconds for the model to load, on the slowest machine
 SHOW_PATIENCE = 60.0  # seconds for a scene to be drawn
 ANSWER_PATIENCE = 60.0  # seconds; longer than any deadline of the node
 TRAILING = 0.2  # seconds after an answer for its last feedback to arrive
-STOP_PATIENCE = 10.0  # seconds for a process to end in order
-# Ids whose ports lie above those that Linux hands out (32768 to 60999), far from what people choose by hand.
-DOMAINS = range(215, 232)
-
-Value: TypeAlias = "bool | int | float | str"
-
-
-class DemoFailure(Exception):
-    """The system did not do what it is there for; the message is one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,48 +60,6 @@ class Ready:
     adapter: str
     device: str
     seconds: float  # since the processes were started
-
-
-class _Process:
-    """A node in a process of its own, on a leash: it ends in order when this process does, however it ends."""
-
-    def __init__(self, name: str, module: str, parameters: Mapping[str, Value], folder: Path) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        # A file, because no quoting on a command line keeps "" and paths with blanks as they are.
-        file = folder / f"{name}.yaml"
-        file.write_text(json.dumps({"/**": {"ros__parameters": dict(parameters)}}), encoding="utf-8")
-        command = [sys.executable, "-m", "nav_vlm_sim.ros.leashed", module, "--ros-args", "--params-file", str(file)]
-        with self.log.open("wb") as log:
-            # A group of its own: a Ctrl-C in the terminal is for the demo, which then lets the leash go.
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-        assert self._process.stdin is not None
-        self._leash: IO[bytes] = self._process.stdin
-
-    def check(self) -> None:
-        """Raises DemoFailure if the process has ended."""
-        status = self._process.poll()
-        if status is not None:
-            raise DemoFailure(f"the process of {self.name} ended (exit status {status}): {self.last_words()}")
-
-    def last_words(self) -> str:
-        """The last line of its log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
-
-    def release(self) -> None:
-        """Let it end."""
-        self._leash.close()
-
-    def wait(self, until: float) -> None:
-        """Wait for its end, and make sure of it; also of processes that it started."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(max(0.1, until - time.monotonic()))
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
 
 
 @dataclass
@@ -134,13 +84,10 @@ class System:
         self.domain = domain
         self.started = time.monotonic()
         self._folder = Path(tempfile.mkdtemp(prefix="nav_vlm_demo_"))
-        os.environ["ROS_DOMAIN_ID"] = str(self.domain)
-        os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        os.environ["ROS_LOG_DIR"] = str(self._folder / "ros")
-        allow_large_images()
+        enter_domain(self.domain, self._folder)
         self._processes = [
-            _Process("nav_vlm", "nav_vlm_node.ros.node", guide, self._folder),
-            _Process("sim_camera", "nav_vlm_sim.ros.camera_node", camera, self._folder),
+            OwnProcess("nav_vlm", "nav_vlm_node.ros.node", guide, self._folder),
+            OwnProcess("sim_camera", "nav_vlm_sim.ros.camera_node", camera, self._folder),
         ]
         self._heard = _Heard()
         self._changed = threading.Condition()
@@ -185,7 +132,7 @@ class System:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait_ready(self) -> Ready:
-        """Wait until the model is loaded, pictures arrive, and the client sees everything. Raises DemoFailure."""
+        """Wait until the model is loaded, pictures arrive, and the client sees everything. Raises SystemFailure."""
         self._until(self._is_ready, START_PATIENCE, "the model to load")
         values = {pair.key: pair.value for pair in self._heard.parts["model"].values}
         adapter = "" if values["adapter"] == "(base)" else values["adapter"]
@@ -193,7 +140,7 @@ class System:
         return Ready(model=values["model"], adapter=adapter, device=values["device"], seconds=seconds)
 
     def engine_pid(self) -> int:
-        """The process that the model runs in, by the node's diagnostics. Raises DemoFailure where there is none."""
+        """The process that the model runs in, by the node's diagnostics. Raises SystemFailure where there is none."""
 
         def pid() -> str:
             part = self._heard.parts.get("engine process")
@@ -203,14 +150,14 @@ class System:
         return int(pid())
 
     def show(self, scene: int, view: int) -> float:
-        """Have the camera look from there; returns the stamp of the first image that does. Raises DemoFailure."""
+        """Have the camera look from there; returns the stamp of the first image that does. Raises SystemFailure."""
         values = [Parameter("seed", value=scene), Parameter("view", value=view)]
         request = SetParametersAtomically.Request(parameters=[value.to_parameter_msg() for value in values])
         done = self._show.call_async(request)
         done.add_done_callback(lambda _: self._notify())
         self._until(done.done, SHOW_PATIENCE, "the camera node to take a parameter")
         if not done.result().result.successful:
-            raise DemoFailure(f"the camera node refused the scene: {done.result().result.reason}")
+            raise SystemFailure(f"the camera node refused the scene: {done.result().result.reason}")
 
         def shown() -> bool:
             truth = self._heard.truth
@@ -258,7 +205,7 @@ class System:
         parts = self._heard.parts
         model, image = parts.get("model"), parts.get("image")
         if model is not None and model.level == DiagnosticStatus.ERROR:
-            raise DemoFailure(f"the node did not get ready: {model.message}")
+            raise SystemFailure(f"the node did not get ready: {model.message}")
         ready = model is not None and model.level == DiagnosticStatus.OK
         seeing = image is not None and image.level == DiagnosticStatus.OK
         asking = self._action.server_is_ready() and self._show.service_is_ready()
@@ -299,7 +246,7 @@ class System:
                     process.check()
                 if time.monotonic() > until:
                     last = "; ".join(f"{process.name}: {process.last_words()}" for process in self._processes)
-                    raise DemoFailure(f"waited {patience:.0f} s for {what}; {last}")
+                    raise SystemFailure(f"waited {patience:.0f} s for {what}; {last}")
                 self._changed.wait(0.1)
 
     def _notify(self) -> None:
@@ -330,11 +277,3 @@ class System:
         with self._changed:
             self._heard.parts.update({part.name.split(": ")[-1]: part for part in message.status})
             self._changed.notify_all()
-
-
-def free_domain() -> tuple[socket.socket, int]:
-    """A ROS 2 domain that nobody on this machine uses, and what keeps other demos from it until it is closed."""
-    first = os.getpid() % len(DOMAINS)
-    if claimed := claim_domain((*DOMAINS[first:], *DOMAINS[:first])):
-        return claimed
-    raise UserError(f"the ROS 2 domains {DOMAINS[0]} to {DOMAINS[-1]} are all in use; name a free one: --domain ID")

@@ -25,11 +25,16 @@ def add(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print the plan and its walks as one JSON object")
 
 
-def add_choice(parser: Parser) -> None:
+def add_choice(parser: Parser, *, kinds: bool = True) -> None:
     """Adds the arguments that `chosen` reads."""
     parser.add_argument("plan", type=Path, nargs="?", metavar="PLAN.yaml", help="a floor plan made by hand")
     parser.add_argument("--seed", type=int, metavar="S", help="draw the plan instead, from this seed")
-    parser.add_argument("--kind", default="", metavar="K", help="of a drawn plan: office, ward, station, ... (drawn)")
+    if kinds:
+        parser.add_argument(
+            "--kind", default="", metavar="K", help="of a drawn plan: office, ward, station, ... (drawn)"
+        )
+    else:
+        parser.set_defaults(kind="")
 
 
 def chosen(args: argparse.Namespace) -> FloorPlan:
