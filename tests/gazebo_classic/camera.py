@@ -19,6 +19,7 @@ from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.floorplan import FloorPlan
 from nav_vlm_sim.walks.rig import CAMERA, RIG
 from tests.gazebo_classic.server import GazeboClassic
+from tests.gazebo_classic.transport import PATIENCE
 from tests.gazebo_classic.turns import Placed, standing, wearer_of
 
 
@@ -29,17 +30,20 @@ class ClassicCamera:
     """
 
     def __init__(
-        self, plan: FloorPlan, work: Path, camera: Camera = CAMERA, rig: Rig = RIG, *, silhouettes: bool = False
-    ) -> None:
+        self, plan: FloorPlan, work: Path, camera: Camera = CAMERA, rig: Rig = RIG, *, silhouettes: bool = False,
+        patience: float = PATIENCE,
+    ) -> None:  # fmt: skip
         self.building = build(plan)
         self._rig = rig
         folder, self.log = work / "world", work / "gazebo.log"
         export(plan, folder, CLASSIC, worn=Worn(camera=camera, rig=rig), silhouettes=silhouettes)
         self._names = {body.item: body.name for body in bodies(self.building)}
         self._there: dict[str, Placed] = {}
-        self._gazebo = GazeboClassic(folder, slug(plan.name), self.log)
+        self.stamp = 0.0  # Gazebo's time of the newest picture, seconds
+        self._gazebo = GazeboClassic(folder, slug(plan.name), self.log, patience)
 
     def __enter__(self) -> ClassicCamera:
+        self._there.clear()
         self._gazebo.__enter__()
         try:
             self._gazebo.without_physics()
@@ -64,7 +68,9 @@ class ClassicCamera:
         for item, (x, y, yaw) in (people or {}).items():
             self._put(self._names[item], standing(x, y, yaw))
         self._put(WEARER, wearer_of(pose, self._rig))
-        return self._gazebo.look().rgb
+        picture = self._gazebo.look()
+        self.stamp = picture.stamp
+        return picture.rgb
 
     def steps(self, more: int) -> tuple[int, int]:
         """After so many more steps of 4 ms: how many the world has made in all, and how many it was asked for."""

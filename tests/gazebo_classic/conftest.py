@@ -19,14 +19,13 @@ from tests.gazebo_classic.worlds import DRAWN, NAMES
 
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """What the tests measure, by world. Written at the end, if it is of every world and nothing failed."""
+    """What the tests measure: "worlds", by name, and "walks". Written at the end, if it is all and nothing failed."""
     if missing():
         pytest.skip(missing())
     seeds = {name: seed for name, (seed, _) in DRAWN.items()}
-    facts = results.record("make gazebo", seeds=seeds, packages=("numpy", "mujoco"))
-    found: dict[str, Any] = {}
+    facts = results.record("make gazebo", seeds=seeds, packages=("numpy", "mujoco", "torch", "transformers"))
+    found: dict[str, Any] = {"simulator": "Gazebo Classic 11.1 (Debian 11) in a chroot", "worlds": {}, "walks": {}}
     yield found
     out = os.environ.get("NAV_VLM_GAZEBO_RESULTS")
-    if out and len(found) == len(NAMES) and not request.session.testsfailed:
-        about = {"simulator": "Gazebo Classic 11.1 (Debian 11) in a chroot", "worlds": found}
-        results.write(Path(out), {**facts, **about})
+    if out and len(found["worlds"]) == len(NAMES) and found["walks"] and not request.session.testsfailed:
+        results.write(Path(out), {**facts, **found})

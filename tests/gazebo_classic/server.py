@@ -23,6 +23,7 @@ from tests.gazebo_classic.turns import Placed
 from tests.gazebo_classic.wire import decode, encode
 
 CHROOT = Path(__file__).parents[2] / "tools" / "gazebo_chroot.sh"
+LEASH = ("setpriv", "--pdeathsig", "KILL")  # no Gazebo outlives who started it
 STARTS = 5
 MOST_PICTURES = 40
 STEPS_PER_PICTURE = 25  # of 4 ms: the camera's 10 Hz
@@ -58,8 +59,9 @@ class Picture:
 class GazeboClassic:
     """A world that stands still but for `step`. Use it as a context manager."""
 
-    def __init__(self, folder: Path, world_name: str, log: Path) -> None:
-        self._folder, self._name, self._log_path = folder, world_name, log
+    def __init__(self, folder: Path, world_name: str, log: Path, patience: float = PATIENCE) -> None:
+        """patience: seconds of silence after which it counts as hanging (AssertionError)."""
+        self._folder, self._name, self._log_path, self._patience = folder, world_name, log, patience
         self._numbers = itertools.count(1)
         self._client: Client | None = None
         self.asked = 0
@@ -88,7 +90,7 @@ class GazeboClassic:
         self._client = None
         self._log = self._log_path.open("wb")
         self._process = subprocess.Popen(
-            [str(CHROOT), "run", str(self._folder), "env", *words, *display, *gazebo],
+            [*LEASH, str(CHROOT), "run", str(self._folder), "env", *words, *display, *gazebo],
             stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self._await_port(port)
@@ -124,7 +126,7 @@ class GazeboClassic:
 
     def rest(self) -> int:
         """Waits until the steps that were asked for are made; how many the world has made then."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self._patience
         while (made := self.iterations()) < self.asked:
             assert time.monotonic() < end, f"{made} of {self.asked} steps; see {self._log_path}"
         return made
@@ -144,7 +146,7 @@ class GazeboClassic:
         position = encode([(number, float(value)) for number, value in zip((1, 2, 3), where.at, strict=True)])
         orientation = encode([(2, float(x)), (3, float(y)), (4, float(z)), (5, float(w))])
         self._modify.publish(encode([(1, name), (4, encode([(3, position), (4, orientation)]))]))
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self._patience
         while np.abs(np.subtract(self.position(name), where.at)).max() > 1e-6:
             assert time.monotonic() < end, f"{name} does not go to {where}; see {self._log_path}"
 
@@ -178,12 +180,12 @@ class GazeboClassic:
 
     def _get(self, messages: queue.Queue[bytes]) -> bytes:
         try:
-            return messages.get(timeout=PATIENCE)
+            return messages.get(timeout=self._patience)
         except queue.Empty:
             raise AssertionError(f"Gazebo is silent; see {self._log_path}") from None
 
     def _await_port(self, port: int) -> None:
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self._patience
         while self._process.poll() is None and time.monotonic() < end:
             try:
                 socket.create_connection((HOST, port), 1).close()

@@ -76,7 +76,7 @@ def test_silhouettes_are_mujocos(plan: FloorPlan, mujoco: World, tmp_path: Path,
     kinds = [camera.building.scene.items[item].kind for each in found for item in each]
     assert kinds, "there was nothing to compare"
     assert min(map(worst, found)) >= LEAST, found
-    figures[plan.name] = {
+    figures["worlds"][plan.name] = {
         "items": len(camera.building.scene.items), "pictures": len(places), "compared": len(kinds),
         "iou_worst": round(min(map(worst, found)), 4),
         "iou_mean": round(float(np.mean([value for each in found for value in each.values()])), 4),

@@ -31,7 +31,8 @@ class WalkSettings:
     """plan: a YAML's path, or the seed of a drawn one. walk: which of its walks. seed: of walker, camera and odometry.
 
     lockstep: time stands still while the guide thinks. speed, delay: without lockstep, simulated seconds per second,
-    and those by which answers are held back. domain: None for one that nobody uses.
+    and those by which answers are held back. domain: None for one that nobody uses. rig: False where one is on that
+    domain already.
     """
 
     plan: str
@@ -45,6 +46,7 @@ class WalkSettings:
     adapter: str = "default"
     device: str = "auto"
     domain: int | None = None
+    rig: bool = True
 
 
 def walk(settings: WalkSettings, say: Callable[[str], None] = lambda text: None) -> Episode:
@@ -82,9 +84,10 @@ def _plans(settings: WalkSettings, record: Path) -> dict[str, tuple[str, dict[st
         "walk": settings.walk, "walker": settings.walker, "lockstep": settings.lockstep, "speed": settings.speed,
         "delay": settings.delay, "record": str(record),
     }  # fmt: skip
+    rig = {"sim_rig": ("nav_vlm_sim.ros.rig_node", shared)} if settings.rig else {}
     return {
         "nav_vlm": ("nav_vlm_node.ros.node", guide),
-        "sim_rig": ("nav_vlm_sim.ros.rig_node", shared),
+        **rig,
         "walker": ("nav_vlm_sim.ros.walker_node", {**shared, **walker}),
     }
 
