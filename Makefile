@@ -13,7 +13,7 @@ help:
 	@echo "make demo    the whole system in simulation; writes demo/"
 	@echo "make test    lint and all tests"
 	@echo "make lint    ruff and mypy"
-	@echo "make gazebo  every world in a real Gazebo Classic 11, in a chroot; as root; writes docs/results/gazebo.json"
+	@echo "make gazebo  every world, and ten walks, in a real Gazebo Classic 11 (chroot, root); writes docs/results/gazebo.json"
 	@echo "make clean   remove .venv and everything that was built or written"
 
 setup:

@@ -144,6 +144,25 @@ def walks(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown(["guide", "walks", *(f"`{name}`" for name in names)], rows)
 
 
+def simulators(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """tests/gazebo_classic: the same walks with the pictures of one simulator and of the other."""
+    heads = ["pictures by", "walks", "arrived", "SPL", "questions", "wrong side", "collisions"]
+    names = {"gazebo": "Gazebo Classic", "mujoco": "MuJoCo"}
+    rows = [
+        [
+            name,
+            str(of["walks"]),
+            share(of["success_rate"]),
+            f"{of['spl']:.2f}",
+            str(of["questions"]),
+            f"{of['reversals']} of {of['sided']}",
+            str(of["collisions"]),
+        ]
+        for name, of in ((name, figures["walks"][key]) for key, name in names.items())
+    ]
+    return markdown(heads, rows)
+
+
 def figure_of(name: str, figure: Mapping[str, Any]) -> str:
     """A rate as a share, anything else as a number, both with their interval."""
     if name.endswith("_rate") or figure["value"] is None:
@@ -154,7 +173,7 @@ def figure_of(name: str, figure: Mapping[str, Any]) -> str:
 TABLES: dict[str, Table] = {
     "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
     "ablation": ablation, "ablation_differences": ablation_differences,
-    "walks": walks,
+    "walks": walks, "simulators": simulators,
 }  # fmt: skip
 
 

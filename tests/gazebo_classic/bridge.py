@@ -73,9 +73,10 @@ class ClassicBridgeNode(RigNode):
     def __init__(self, **node_arguments: Any) -> None:
         eye = ClassicEye()
         super().__init__(draw=eye, **node_arguments)
-        work = Path(str(self.declare_parameter("work", "").value))
-        if not work.is_dir():
-            raise UserError(f"work is {str(work)!r}: give an empty folder")
+        named = str(self.declare_parameter("work", "").value)
+        work = Path(named)
+        if not named or not work.is_dir() or any(work.iterdir()):
+            raise UserError(f"work is {named!r}: give an empty folder")
         try:
             eye.open(self.stage.building.plan, work)
         except BaseException:

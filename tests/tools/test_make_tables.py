@@ -98,6 +98,15 @@ def test_the_nodes_table(tables: ModuleType) -> None:
     assert table.splitlines()[2] == "| a node | 500 / 610 ms | 1 / 2000 ms | 1 / 2000 ms |"
 
 
+def test_the_table_of_simulators(tables: ModuleType) -> None:
+    arrived = {"value": 0.8, "low": 0.49, "high": 0.943, "n": 10}
+    counts = {"walks": 10, "questions": 31, "reversals": 2, "sided": 20, "collisions": 1}
+    of = {**counts, "success_rate": arrived, "spl": 0.714}
+    text = tables.simulators({"walks": {"gazebo": of, "mujoco": {**of, "spl": 1.0}}}, [])
+    assert "| Gazebo Classic | 10 | 80.0 % (49.0 to 94.3) | 0.71 | 31 | 2 of 20 | 1 |" in text
+    assert "| MuJoCo | 10 | 80.0 % (49.0 to 94.3) | 1.00 |" in text
+
+
 def test_a_changed_figure_is_found(tables: ModuleType, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tables.main([], root) == 0
     changed = {**FIGURES, "direction_accuracy": share(0.2)}
