@@ -14,7 +14,7 @@ from nav_vlm_sim.scene import Light
 from nav_vlm_sim.walks.building import Building
 
 STEP_TIME = 0.004  # seconds
-HEADLIGHT_MEAN = 0.5  # of the light at the camera, which becomes light from everywhere
+HEADLIGHT_REACH = 40.0  # metres
 BACKGROUND = (255, 0, 128)  # behind silhouettes: no item has it
 
 
@@ -39,7 +39,10 @@ def world_document(
     for body in bodies(building):
         world.append(_static_model(body, simulator, silhouettes))
     x, y, yaw = start_of(building, walk)
-    world.append(rig_model(simulator, worn, x, y, yaw))
+    wearer = rig_model(simulator, worn, x, y, yaw)
+    if not silhouettes:
+        _add_headlight(wearer, building.scene.headlight, worn)
+    world.append(wearer)
     return sdf
 
 
@@ -60,7 +63,7 @@ def _add_physics(world: ET.Element, simulator: Simulator) -> None:
 
 def _add_scene(world: ET.Element, building: Building, silhouettes: bool) -> None:
     scene, level = add(world, "scene"), building.scene
-    ambient = 0.0 if silhouettes else min(1.0, level.ambient + HEADLIGHT_MEAN * level.headlight)
+    ambient = 0.0 if silhouettes else level.ambient
     background = [value / 255 for value in BACKGROUND] if silhouettes else (0.0, 0.0, 0.0)
     add(scene, "ambient", (ambient, ambient, ambient, 1.0))
     add(scene, "background", (*background, 1.0))
@@ -72,16 +75,31 @@ def _add_lamp(world: ET.Element, name: str, lamp: Light, reach: float) -> None:
     """A lamp that is as bright near and far, up to `reach` [m]. As MuJoCo's: cos(angle off its axis) ** exponent."""
     light = add(world, "light", name=name, type="spot")
     add_pose(light, *lamp.position)
-    add(light, "cast_shadows", "false")
-    add(light, "diffuse", (*(min(1.0, max(0.0, value)) for value in lamp.diffuse), 1.0))
-    add(light, "specular", (0.1, 0.1, 0.1, 1.0))
-    fading = add(light, "attenuation")
-    for tag, value in (("range", reach), ("constant", 1.0), ("linear", 0.0), ("quadratic", 0.0)):
-        add(fading, tag, value)
+    red, green, blue = (min(1.0, max(0.0, value)) for value in lamp.diffuse)
+    _add_light_of(light, (red, green, blue), 0.1, reach)
     add(light, "direction", lamp.direction)
     cone = add(light, "spot")
     for tag, value in (("inner_angle", 0.0), ("outer_angle", math.pi), ("falloff", lamp.exponent)):
         add(cone, tag, value)
+
+
+def _add_headlight(wearer: ET.Element, level: float, worn: Worn) -> None:
+    """As MuJoCo's light at the camera: what faces the wearer is brighter."""
+    link = wearer.find("link")
+    assert link is not None
+    light = add(link, "light", name="headlight", type="point")
+    add_pose(light, 0, 0, worn.rig.camera_height)
+    _add_light_of(light, (level, level, level), 0.0, HEADLIGHT_REACH)
+
+
+def _add_light_of(light: ET.Element, rgb: tuple[float, float, float], gloss: float, reach: float) -> None:
+    """Without shadows, and as bright near and far, up to `reach` [m]."""
+    add(light, "cast_shadows", "false")
+    add(light, "diffuse", (*rgb, 1.0))
+    add(light, "specular", (gloss, gloss, gloss, 1.0))
+    fading = add(light, "attenuation")
+    for tag, value in (("range", reach), ("constant", 1.0), ("linear", 0.0), ("quadratic", 0.0)):
+        add(fading, tag, value)
 
 
 def _static_model(body: Body, simulator: Simulator, silhouettes: bool) -> ET.Element:
