@@ -95,6 +95,16 @@ def test_silhouettes_show_every_item_in_its_colour(plan: FloorPlan) -> None:
         assert {"0 0 0 1"} == {each.text for each in by_name[body.name].iter("diffuse")}
 
 
+def test_the_wearer_carries_the_light_at_mujocos_camera(plan: FloorPlan) -> None:
+    for simulator in (GZ, CLASSIC):
+        files = files_of(plan, simulator)
+        (light,) = ET.fromstring(files[WORLD]).findall(f".//model[@name='{WEARER}']/link/light")
+        level = build(plan).scene.headlight
+        assert [float(value) for value in (light.findtext("diffuse") or "").split()] == pytest.approx([*[level] * 3, 1])
+        assert not list(ET.fromstring(files[RIG]).iter("light")), "other worlds have their own light"
+        assert not list(ET.fromstring(files_of(plan, simulator, silhouettes=True)[WORLD]).iter("light"))
+
+
 def test_the_bridge_carries_what_the_rig_has_and_the_node_takes(plan: FloorPlan) -> None:
     files = files_of(plan, GZ)
     entries = yaml.safe_load(files[BRIDGE])
