@@ -24,9 +24,7 @@ VIEW = View()
 def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Walks of the oracle and of nobody, on plans to learn from."""
     out = tmp_path_factory.mktemp("walked") / "out"
-    evaluate(
-        Settings(episodes=2, seed=FIRST_LEARNED_SEED, guides=("oracle", "constant")), out, workers=1, quiet=True
-    )
+    evaluate(Settings(episodes=2, seed=FIRST_LEARNED_SEED, guides=("oracle", "constant")), out, workers=1, quiet=True)
     return out
 
 
