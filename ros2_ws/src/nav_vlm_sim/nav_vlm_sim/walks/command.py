@@ -31,6 +31,9 @@ def add(commands: Any) -> None:
         "--adapter", default="default", metavar="D", help="adapter of the model guide (the model's own)"
     )
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1 (cpu)")
+    parser.add_argument(
+        "--latency", type=float, metavar="S", help="the wearer walks on slowly, and hears each answer S seconds late"
+    )
     parser.add_argument("--workers", type=int, metavar="W", help="processes (one per core)")
     parser.add_argument("--out", type=Path, metavar="D", help="keep every walk there; the same command goes on")
     parser.add_argument("--page", action="store_true", help="write walks.html there, to leaf through the walks")
@@ -50,7 +53,7 @@ def _run(args: argparse.Namespace) -> int:
     settings = Settings(
         episodes=args.episodes, seed=args.seed, manner=args.walker, plans=tuple(str(path) for path in args.plan),
         guides=tuple(args.guides.split(",")) if args.guides else GUIDES, model=args.model, adapter=args.adapter,
-        device=args.device,
+        device=args.device, latency=args.latency,
     )  # fmt: skip
     facts = results.record(_typed(args), seeds={"plans": settings.seed})
     if args.out is None:
@@ -88,6 +91,8 @@ def _typed(args: argparse.Namespace) -> str:
         value = getattr(args, name)
         if value and value not in ("default", "cpu"):
             words += [f"--{name}", str(value)]
+    if args.latency is not None:
+        words += ["--latency", f"{args.latency:g}"]
     for path in args.plan:
         words += ["--plan", str(path)]
     for name in ("out", "results"):

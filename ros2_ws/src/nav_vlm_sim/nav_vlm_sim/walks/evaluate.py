@@ -29,13 +29,15 @@ FIRST_PLAN, PLANS = 10_000_000, 100_000  # the plans of seed S are those from FI
 FIRST_LEARNED_SEED = 5000  # walks of this seed and those after it are to learn from; no guide is measured on them
 COUNTED = "AB"  # classes that the episodes are of; C comes beside them, one for every COUNTED_PER_C
 COUNTED_PER_C = 4
+MOST_LATENCY = 60.0  # seconds
 EPISODES, SETTINGS = "episodes.jsonl", "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """episodes: walks of classes A and B, half of each; a quarter as many of class C come beside them. plans: YAML
-    files to walk in place of drawn ones, every walk that is in them. model, adapter: of the model guide."""
+    files to walk in place of drawn ones, every walk that is in them. model, adapter: of the model guide. latency: None
+    for wearers who stand still while they wait for an answer; else the seconds that they walk on meanwhile."""
 
     episodes: int
     seed: int
@@ -45,10 +47,13 @@ class Settings:
     model: str = ""
     adapter: str = "default"
     device: str = "cpu"
+    latency: float | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or not 0 <= self.seed < 10_000:
             raise UserError("--episodes: give 1 or more; --seed: a whole number from 0 to 9999")
+        if self.latency is not None and not 0 <= self.latency <= MOST_LATENCY:
+            raise UserError(f"--latency {self.latency:g}: give 0 to {MOST_LATENCY:g} seconds")
         if self.manner not in MANNERS:
             raise UserError(f"no walker {self.manner!r}; use {', '.join(MANNERS)}")
         for guide in self.guides:
