@@ -13,9 +13,13 @@ import pytest
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
 from nav_vlm_sim.records import observation_from_json
+from nav_vlm_sim.truth import TARGETS
 from nav_vlm_sim.walks import frames
+from nav_vlm_sim.walks.building import build
+from nav_vlm_sim.walks.episode import Turn
 from nav_vlm_sim.walks.evaluate import EPISODES, FIRST_LEARNED_SEED, SETTINGS, Settings, evaluate
 from nav_vlm_sim.walks.frames import render_walks, turns_of
+from nav_vlm_sim.walks.procedural import plan_of
 
 VIEW = View()
 
@@ -67,9 +71,6 @@ def test_the_goal_is_where_the_walk_says(walked: Path) -> None:
     shown = [f.observation for f in frames.frames_of_turns(plan, turns, VIEW)]
     doors = [(o.targets["open door"], t) for o, t in zip(shown, turns, strict=True) if o.targets["open door"].visible]
     assert doors
-    from nav_vlm_sim.walks.building import build
-    from nav_vlm_sim.walks.procedural import plan_of
-
     openings = [item for item in build(plan_of(plan)).scene.items if item.kind == "open door"]
     for door, turn in doors:
         bearings = [math.atan2(i.y - turn.y, i.x - turn.x) - turn.yaw for i in openings]
@@ -115,3 +116,18 @@ def test_a_folder_without_walks_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / EPISODES).write_text("damaged\n")
     with pytest.raises(UserError, match="damaged"):
         turns_of(tmp_path)
+
+
+def test_what_only_buildings_have_is_called_by_what_training_knows() -> None:
+    plan = next(n for n in range(510_000_000, 510_000_200) if any(t.kind == "trolley" for t in plan_of(n).things))
+    thing = next(t for t in plan_of(plan).things if t.kind == "trolley")
+    turns = [
+        Turn(float(k), thing.x - 1.5 * math.cos(a), thing.y - 1.5 * math.sin(a), a, "OK", "", 0.0, 0.0, None)
+        for k, a in enumerate(np.linspace(-3, 3, 12).tolist())
+    ]
+    shown = [frame.observation for frame in frames.frames_of_turns(plan, turns, VIEW)]
+    named = {h.landmark for o in shown for t in o.targets.values() for h in t.hazards} | {
+        o.ahead.landmark for o in shown if o.ahead
+    }
+    assert "box" in named
+    assert named <= {*TARGETS, "wall"}
