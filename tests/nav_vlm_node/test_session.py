@@ -125,6 +125,28 @@ def test_a_door_that_was_not_got_through_is_tried_again_another_way() -> None:
     assert tried[0] != pytest.approx(tried[1], abs=math.radians(5))
 
 
+@pytest.mark.parametrize("off", [0.5, -0.5])
+def test_beside_a_door_one_gets_in_line_with_it_first(off: float) -> None:
+    session = Session()
+    session.heed(door(0, 2.0), HERE)
+    steps = session.heed(UNSURE, Place(1.5, off, 0.0)).instruction.steps
+    assert [step.action for step in steps] == [Action.TURN, Action.MOVE, Action.TURN, Action.MOVE]
+    assert steps[0].bearing * off < 0
+    assert steps[1].distance == pytest.approx(abs(off))
+    assert steps[0].bearing + steps[2].bearing == pytest.approx(0.0)
+
+
+def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_remembered() -> None:
+    over, told_turns = math.radians(20), []
+    for too_far in (0.0, over):
+        session, place = Session(), HERE
+        for _ in range(2):
+            place = place._replace(yaw=wrap(place.yaw + turn_of(session.heed(NOTHING, place)) + too_far))
+        session.heed(door(40, 6), place)
+        told_turns.append(turn_of(session.heed(UNSURE, place)))
+    assert told_turns[1] == pytest.approx(told_turns[0] - over, abs=math.radians(1))
+
+
 def test_a_door_that_nobody_gets_through_is_given_up() -> None:
     session = Session()
     told_now = [session.heed(door(0, 0.9), Place(0.3 * (k % 2), 0.0, 0.0)) for k in range(8)]
