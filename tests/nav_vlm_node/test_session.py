@@ -149,9 +149,23 @@ def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_rememb
 
 def test_a_door_that_nobody_gets_through_is_given_up() -> None:
     session = Session()
-    told_now = [session.heed(door(0, 0.9), Place(0.3 * (k % 2), 0.0, 0.0)) for k in range(8)]
-    assert not told_now[0].searching
-    assert told_now[-1].searching
+    session.heed(door(0, 0.9), HERE)
+    told_now = [session.heed(UNSURE, Place(0.3, 0.0, 0.0)) for _ in range(TRIES)]
+    assert all(moves(guidance) for guidance in told_now[:-1])
+    assert not moves(told_now[-1])  # it looks for another way; nobody steps aside from a door
+    assert session.heed(door(0, 0.6), Place(0.3, 0.0, 0.0)).searching
+
+
+def test_where_nothing_else_leads_on_one_goes_back_through_a_door() -> None:
+    session, place = Session(), Place(2.0, 0.0, 0.0)
+    session.heed(door(0, 0.9), HERE)
+    for _ in range(6 * LOOKS):
+        guidance = session.heed(NOTHING, place)
+        to_door = math.atan2(-place.y, 0.9 - place.x)
+        place = leg_from(place, guidance)
+        if moves(guidance) and abs(wrap(place.yaw - to_door)) < math.radians(3):
+            return
+    pytest.fail("it never goes back")
 
 
 def test_on_the_way_to_a_far_door_a_doubt_does_not_start_a_search() -> None:
@@ -193,6 +207,28 @@ def test_a_goal_that_comes_no_nearer_leg_after_leg_is_not_believed_any_more() ->
     assert not all(believed)
 
 
+def test_where_a_goal_never_came_nearer_it_is_not_believed_from_elsewhere_either() -> None:
+    session, place, spot = Session(), HERE, (0.0, 0.0)
+    for _ in range(12):
+        guidance = session.heed(said(Status.OK, *way(5, 2, "exit")), place)
+        heading = place.yaw + math.radians(5)
+        spot = (place.x + 2 * math.cos(heading), place.y + 2 * math.sin(heading))
+        if guidance.searching:
+            break
+        place = leg_from(place, guidance)
+    beyond_it = Place(spot[0] + 3.0, spot[1], math.pi)
+    assert session.heed(said(Status.OK, *way(0, 3, "exit")), beyond_it).searching
+
+
+def test_on_the_way_to_what_is_remembered_one_steps_aside_too() -> None:
+    session = Session()
+    session.heed(said(Status.OK, *way(0, 4, "exit")), HERE)
+    told_now = [session.heed(UNSURE, HERE) for _ in range(TRIES)]
+    assert [round(turn_of(guidance), 3) for guidance in told_now[:-1]] == [0.0] * (TRIES - 1)
+    assert moves(told_now[-1])
+    assert abs(turn_of(told_now[-1])) == pytest.approx(math.pi / 2)
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_whoever_is_stopped_again_and_again_is_sent_aside(side: int) -> None:
     session, asides = Session(), []
@@ -217,27 +253,33 @@ def test_whoever_gets_on_is_not_sent_aside() -> None:
         assert session.heed(found, Place(1.5 * k, 0.0, 0.0)) == Guidance(found)
 
 
-def looked_around(session: Session, place: Place) -> tuple[int, Guidance]:
-    """How many looks a search takes from here, and the leg after them."""
+def looked_around(session: Session, place: Place) -> tuple[int, Place]:
+    """How many looks a search takes from here, and where the leg after them leads."""
     for looks in range(LOOKS + 1):
         guidance = session.heed(NOTHING, place)
         if moves(guidance):
-            return looks, guidance
-        place = place._replace(yaw=wrap(place.yaw + turn_of(guidance)))
+            return looks, leg_from(place, guidance)
+        place = leg_from(place, guidance)
     pytest.fail("it goes on looking around at one place")
 
 
 def test_where_somebody_looked_around_they_go_farther_and_not_back_and_forth() -> None:
-    session, place = Session(), HERE
+    session = Session()
     session.heed(NOTHING, Place(-2.0, 0.0, 0.0))
-    looks, first = looked_around(session, place)
+    looks, first = looked_around(session, HERE)
     assert looks > 2
-    assert told(first.instruction.steps)[1] == LEG
-    again, second = looked_around(session, Place(0.5, 0.0, 0.0))  # stopped after half a metre: all was seen from there
+    assert math.dist((first.x, first.y), (0.0, 0.0)) == pytest.approx(LEG)
+    again, second = looked_around(session, Place(0.5, 0.0, first.yaw))  # after half a metre: all was seen from there
     assert again < looks
-    there = leg_from(Place(0.5, 0.0, 0.0), second)
-    assert told(second.instruction.steps)[1] == LEG
-    assert math.dist((there.x, there.y), (-2.0, 0.0)) > 1.5
+    assert math.dist((second.x, second.y), (0.5, 0.0)) == pytest.approx(LEG)
+    assert math.dist((second.x, second.y), (-2.0, 0.0)) > 1.5
+
+
+def test_a_leg_that_met_something_is_not_told_again() -> None:
+    session = Session()
+    _, first = looked_around(session, HERE)
+    _, second = looked_around(session, HERE._replace(yaw=first.yaw))
+    assert abs(wrap(second.yaw - first.yaw)) > math.radians(40)
 
 
 def test_a_goal_that_leaves_the_picture_is_remembered_but_not_for_ever() -> None:
@@ -285,6 +327,17 @@ def test_a_search_knows_the_doors_that_other_questions_found() -> None:
             break
         place = Place(0.0, 0.0, wrap(place.yaw + turn_of(guidance)))
     assert wrap(place.yaw + turn_of(guidance)) == pytest.approx(math.radians(-60))
+
+
+@pytest.mark.parametrize("free", [180, -90, 45])
+def test_a_search_goes_on_to_where_nobody_has_been(free: int) -> None:
+    session = Session()
+    for degrees in set(range(-135, 181, 45)) - {free}:
+        heading = math.radians(degrees)
+        session.heed(said(Status.OK, *way(0, 9, "exit")), Place(2 * math.cos(heading), 2 * math.sin(heading), heading))
+        session.heed(said(Status.OK), HERE)  # nothing is on the way any more
+    _, end = looked_around(session, HERE)
+    assert abs(wrap(end.yaw - math.radians(free))) < math.radians(30)
 
 
 answers = st.one_of(
