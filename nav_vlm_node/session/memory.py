@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session.clues import (
-    BEFORE,
-    BEYOND,
-    EXIT_SIGN,
-    GOAL,
-    OPEN_DOOR,
-    PASSED,
-    SAME,
-    Clue,
-    arrow_of,
-    seen_in,
-)
+from nav_vlm_node.session.clues import EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
+from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
 SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
 LOOKS = 6  # in a row, at most, before the wearer goes on to another place
 KEPT = 3 * LOOKS  # looks that are remembered
 HERE = 1.2  # metres: from within this circle a heading that was looked at stays looked at
-UNDER = 0.6  # metres before a sign, where its arrow is followed
 REACHED = 0.5  # metres from where the goal should be: it is not there
 BEEN = 0.7  # metres around where the wearer has been: their cane would have found the goal
 ABSENT = 1.2  # metres around where the goal was said to be and never came nearer
 DOUBTS = 5  # sightings of the goal that lead no nearer, after which it is not believed
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
-SHORTEST = 0.25  # metres of a leg
-_SLIGHT = math.radians(20)
 
 Ask = Callable[[str], Instruction]
 
@@ -80,7 +67,7 @@ class Session:
         if instruction.status is Status.OK:
             if self._believed(instruction, place):
                 return self._aside(instruction, place) if self._trail.stuck else Guidance(instruction)
-            instruction = _unseen(instruction)
+            instruction = unseen(instruction)
         at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
         if self._trail.stuck and not at_door:
             return self._aside(instruction, place)
@@ -133,7 +120,7 @@ class Session:
             way = heading_to(place, self._going)
         hazard = next((s.bearing for s in instruction.steps if s.action is Action.CAUTION), NAN)
         turn = wrap(self._trail.aside(way, place.yaw + hazard) - place.yaw)
-        return self._saying(_doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
+        return self._saying(doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
 
     # ---- what leads on ---------------------------------------------------------------------------
 
@@ -151,11 +138,14 @@ class Session:
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
         self._going, self._turned = clue, 0
         if clue.landmark == OPEN_DOOR:
-            return Guidance(self._to_door(instruction, reach))
+            return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
         if reach > LEG:
             return Guidance(instruction)
         self._going = None
-        return Guidance(self._under_sign(instruction, clue, reach))
+        if math.isnan(arrow):
+            return Guidance(instruction)
+        clue.visits += 1
+        return Guidance(self._worded(instruction, under_sign(instruction.steps, reach)))
 
     def _clue_of(self, instruction: Instruction, place: Place) -> tuple[Clue | None, float]:
         """The open door or sign that an answer sends to or locates, and how far it is."""
@@ -170,29 +160,10 @@ class Session:
         found.seen_at(spot.x, spot.y, place)
         return found, reach
 
-    def _to_door(self, instruction: Instruction, reach: float) -> Instruction:
-        """To before the door, and from there past it in one leg: the next answer comes from behind it."""
-        if reach > LEG + BEFORE:
-            return instruction
-        leg = reach - BEFORE if reach > BEFORE + PASSED else reach + BEYOND
-        return self._worded(instruction, tuple(_as_far(step, leg) for step in instruction.steps))
-
-    def _under_sign(self, instruction: Instruction, clue: Clue, reach: float) -> Instruction:
-        """To the sign, then the way its arrow points: from under it, it cannot be read."""
-        arrow = arrow_of(instruction.steps)
-        if math.isnan(arrow):
-            return instruction
-        clue.visits += 1
-        if abs(arrow) < _SLIGHT:
-            return self._worded(instruction, tuple(_as_far(step, reach + BEYOND) for step in instruction.steps))
-        near = max(SHORTEST, reach - UNDER)
-        steps = [_as_far(step, near) for step in instruction.steps if step.action is not Action.SIGN]
-        return self._worded(instruction, (*steps, Step(Action.TURN, arrow), Step(Action.MOVE, 0.0, LEG)))
-
     def _by_arrow(self, instruction: Instruction, clue: Clue, place: Place) -> Instruction:
         """The way that a sign's arrow points, from here."""
         turn = Step(Action.TURN, wrap(clue.onward - place.yaw))
-        return self._worded(instruction, (*_kept(instruction), turn, Step(Action.MOVE, 0.0, LEG)))
+        return self._worded(instruction, (*kept(instruction.steps), turn, Step(Action.MOVE, 0.0, LEG)))
 
     # ---- searching -------------------------------------------------------------------------------
 
@@ -248,72 +219,25 @@ class Session:
             doors = [door for door in doors if not door.visits]
         return min(doors, key=lambda door: (door.visits, apart(door, place)), default=None)
 
-    def _towards(self, clue: Clue, place: Place) -> tuple[Step, ...]:
-        """One leg to what the wearer is on the way to, by odometry; the last leads through a door or on by an arrow."""
-        reach = apart(clue, place)
+    def _towards(self, clue: Clue, place: Place) -> Steps:
+        """One leg to what the wearer is on the way to, by odometry."""
         if clue.landmark == OPEN_DOOR:
             self._roamed = 0
             if math.isnan(clue.approach):
                 clue.approach = heading_to(place, clue)
-            if reach > BEFORE + PASSED:
-                return self._leg(place, beyond(clue, clue.approach + math.pi, BEFORE))
-            return self._through(clue, place)
-        there = self._leg(place, clue)
-        if reach > LEG or clue is self._goal:
-            return there
-        self._going = None
-        clue.visits += 1
-        if math.isnan(clue.onward):
-            return there
-        near = _as_far(there[1], max(SHORTEST, reach - UNDER))
-        turn = wrap(clue.onward - heading_to(place, clue))
-        return there[0], near, Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG)
-
-    def _through(self, door: Clue, place: Place) -> tuple[Step, ...]:
-        """From nearby through a door, which may not be seen any more: in line with it first."""
-        beside = door.beside(place)
-        on = Step(Action.MOVE, 0.0, LEG)
-        if abs(beside) < SHORTEST:
-            return self._trail.turn(wrap(door.approach - place.yaw)), on
-        side = math.copysign(math.pi / 2, beside)
-        first = Step(Action.TURN, wrap(door.approach + side - place.yaw))
-        return first, Step(Action.MOVE, 0.0, min(1.0, abs(beside))), Step(Action.TURN, -side), on
-
-    def _leg(self, place: Place, spot: Place | Clue) -> tuple[Step, Step]:
-        """One leg to a spot."""
-        turn = self._trail.turn(wrap(heading_to(place, spot) - place.yaw))
-        return turn, Step(Action.MOVE, 0.0, max(SHORTEST, min(LEG, apart(spot, place))))
+        elif clue is not self._goal and apart(clue, place) <= LEG:
+            self._going = None
+            clue.visits += 1
+        return towards(self._trail, place, clue)
 
     # ---- saying ----------------------------------------------------------------------------------
 
-    def _saying(self, instruction: Instruction, steps: Sequence[Step]) -> Guidance:
+    def _saying(self, instruction: Instruction, steps: Steps) -> Guidance:
         """A search, with the warnings of the answer."""
-        return Guidance(self._worded(instruction, (*_kept(instruction), *steps)), searching=True)
+        return Guidance(self._worded(instruction, (*kept(instruction.steps), *steps)), searching=True)
 
-    def _worded(self, instruction: Instruction, steps: tuple[Step, ...]) -> Instruction:
+    def _worded(self, instruction: Instruction, steps: Steps) -> Instruction:
         spoken = render(steps, self.style)
         if instruction.status is Status.POOR_IMAGE:
             spoken = f"{instruction.text} {spoken}"
         return replace(instruction, steps=steps, text=spoken)
-
-
-def _kept(instruction: Instruction) -> list[Step]:
-    """What an answer warns of, and that the goal is not in view."""
-    return [step for step in instruction.steps if step.action in (Action.CAUTION, Action.NOT_VISIBLE)]
-
-
-def _unseen(instruction: Instruction) -> Instruction:
-    """An answer whose goal is not believed: it is not in view."""
-    named = [step.landmark for step in instruction.steps if step.action in (Action.MOVE, Action.LOCATE)]
-    cautions = [step for step in instruction.steps if step.action is Action.CAUTION]
-    steps = (*cautions, Step(Action.NOT_VISIBLE, landmark=named[-1] if named else ""))
-    return replace(instruction, status=Status.NOT_VISIBLE, steps=steps)
-
-
-def _doubtful(instruction: Instruction) -> Instruction:
-    """An answer whose way is not taken now; a goal that was in view is not said to be out of it."""
-    return replace(instruction, status=Status.UNSURE) if instruction.status is Status.OK else instruction
-
-
-def _as_far(step: Step, distance: float) -> Step:
-    return replace(step, distance=distance) if step.action is Action.MOVE else step
