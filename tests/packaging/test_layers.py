@@ -28,6 +28,7 @@ LAYERS = {
     "paths": 0,
     "results": 0,
     "command_line": 0,
+    "cluster": 0,
     "language": 1,
     "score": 1,
     "score_curves": 1,

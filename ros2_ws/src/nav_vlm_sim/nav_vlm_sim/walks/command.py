@@ -35,6 +35,10 @@ def add(commands: Any) -> None:
         "--latency", type=float, metavar="S", help="the wearer walks on slowly, and hears each answer S seconds late"
     )
     parser.add_argument("--workers", type=int, metavar="W", help="processes (one per core)")
+    parser.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS",
+        help="leave the walks to Ray: on this machine, or on the cluster at that address (auto: the running one)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="D", help="keep every walk there; the same command goes on")
     parser.add_argument("--page", action="store_true", help="write walks.html there, to leaf through the walks")
     parser.add_argument("--results", type=Path, metavar="F.json", help="write the figures there too, with their origin")
@@ -58,9 +62,9 @@ def _run(args: argparse.Namespace) -> int:
     facts = results.record(_typed(args), seeds={"plans": settings.seed})
     if args.out is None:
         with tempfile.TemporaryDirectory(prefix="nav-vlm-walks-") as folder:
-            figures = evaluate(settings, Path(folder), workers=args.workers)
+            figures = evaluate(settings, Path(folder), workers=args.workers, ray=args.ray)
     else:
-        figures = evaluate(settings, args.out, workers=args.workers)
+        figures = evaluate(settings, args.out, workers=args.workers, ray=args.ray)
         if args.page:
             write_page(args.out, settings)
     if args.results is not None:
