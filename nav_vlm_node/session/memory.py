@@ -66,7 +66,8 @@ class Session:
     def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         if instruction.status is Status.OK:
             if self._believed(instruction, place):
-                return self._aside(instruction, place) if self._trail.stuck else Guidance(instruction)
+                blocked = self._trail.stuck and any(step.action is Action.CAUTION for step in instruction.steps)
+                return self._aside(instruction, place) if blocked else Guidance(instruction)
             instruction = unseen(instruction)
         at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
         if self._trail.stuck and not at_door:

@@ -61,12 +61,28 @@ def test_what_was_looked_at_is_remembered_for_this_goal_alone() -> None:
     wayfinder, _ = finder()
     first = look(wayfinder)
     there = Place(0.0, 0.0, heading(first))
-    second = look(wayfinder, place=there, stamp=2.0)
+    second = look(wayfinder, place=there, stamp=5.0)
     assert heading(second) > 0, "the search goes round the same way"
     back = Place(0.0, 0.0, math.radians(-60))
-    assert heading(look(wayfinder, place=back, stamp=3.0)) < 0, "what was looked at is not looked at again"
-    fresh = look(wayfinder, LIFT, place=back, stamp=4.0)
+    assert heading(look(wayfinder, place=back, stamp=9.0)) < 0, "what was looked at is not looked at again"
+    fresh = look(wayfinder, LIFT, place=back, stamp=13.0)
     assert heading(fresh) > 0, "another goal: nothing was looked at yet"
+
+
+def test_who_asks_again_at_once_is_told_the_same_and_nothing_is_counted() -> None:
+    """Somebody who did not listen has not walked into anything either."""
+    wayfinder, _ = finder()
+    first = look(wayfinder)
+    for k in range(5):
+        again = look(wayfinder, stamp=1.5 + 0.2 * k)
+        assert (again.status, again.steps, again.text) == (first.status, first.steps, first.text)
+    person = {EXIT: "Caution, person ahead at 1 metre. Move 4 metres to the exit."}
+    impatient, _ = finder(person)
+    answers = [look(impatient, stamp=1.0 + 0.5 * k) for k in range(6)]
+    assert {answer.status for answer in answers} == {Status.OK}
+    patient, _ = finder(person)
+    answers = [look(patient, stamp=1.0 + 5.0 * k) for k in range(6)]
+    assert Status.SEARCHING in {answer.status for answer in answers}, "who waited is stopped by something"
 
 
 @pytest.mark.parametrize("stamp", [1.0 + FORGOTTEN + 1, 0.5])

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_sim.walks.evaluate import FIRST_LEARNED_SEED, Settings, evaluate
@@ -113,6 +114,26 @@ def test_a_given_base_learns_from_walks(
     before = adapter.stat().st_mtime_ns
     assert cli.main(words(Path("run"), *more)) == 0
     assert adapter.stat().st_mtime_ns == before
+
+
+def test_an_adapter_is_trained_on(
+    drawn: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(drawn, tmp_path / "run")
+    shutil.copytree(made / "base", tmp_path / "given")
+    given = ("--base", "given", "--adapter", "given/adapters/guide")
+    assert cli.main(words(Path("run"), *given, "--adapter-rate", "1e-9")) == 0
+    before, after = (
+        load_file(tmp_path / name / "adapters/guide/adapter_model.safetensors") for name in ("given", "run/base")
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before), "it begins where it was"
+    capsys.readouterr()
+    assert cli.main(words(Path("run"), *given, "--rank", "4")) == 2
+    assert "--rank" in capsys.readouterr().err
+    assert cli.main(words(Path("run"), "--base", "given", "--adapter", "given")) == 2
+    assert "given is no adapter" in capsys.readouterr().err
 
 
 def test_a_base_that_is_none_is_named(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,9 +57,9 @@ class MakeConfig:
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
     alone. start: a model to take the first weights of the vision side from, "" for new ones. base: a model to adapt, in
-    place of one of perception and base, "" for none. adapter: one of that base to train on, "" for a new one. walks: the --out of `nav-vlm-sim evaluate`, whose pictures the
-    language stages use too, "" for none. rate, base_rate, adapter_rate: peaks. passes: forms of every frame in the
-    language stages, the first as it is.
+    place of one of perception and base, "" for none. adapter: one of that base to train on, "" for a new one. walks:
+    the --out of `nav-vlm-sim evaluate`, whose pictures the language stages use too, "" for none. rate, base_rate,
+    adapter_rate: peaks. passes: forms of every frame in the language stages, the first as it is.
     """
 
     first_world: int = 0
