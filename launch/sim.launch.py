@@ -1,7 +1,11 @@
 """The simulated camera and nav_vlm: `ros2 launch nav_vlm sim.launch.py`; all arguments: `--show-args`.
 
-Takes every argument of bringup.launch.py, and those of the simulators below. In Gazebo, in a world that
-`nav-vlm-sim gazebo` wrote (docs/gazebo.md):
+Takes every argument of bringup.launch.py, and those of the simulators below. Somebody walks through a building, asks
+and does what is said (docs/walks.md), and at the end of the walk all of it ends:
+
+    ros2 launch nav_vlm sim.launch.py plan:=7
+
+In Gazebo, in a world that `nav-vlm-sim gazebo` wrote (docs/gazebo.md):
 
     ros2 launch nav_vlm sim.launch.py simulator:=gazebo world:=office headless:=true
 """
@@ -19,6 +23,7 @@ from launch.actions import (
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from nav_vlm_node.errors import UserError
@@ -34,12 +39,51 @@ CAMERA = {
     "hold_time": ("10.0", "seconds until the next place or scene; 0.0: stay; for mujoco"),
     "rate": ("10.0", "pictures a second; for mujoco"),
 }
+WALK = {
+    "plan": ("", "a floor plan's YAML or the seed of a drawn one: somebody walks there; for mujoco"),
+    "walk": ("0", "which of the plan's walks"),
+    "walker": ("average", "careful, average or hasty; of a walk"),
+    "lockstep": ("true", "time stands still while the guide thinks; false: the wearer walks on slowly; of a walk"),
+}
+
+
+def number(values: dict, name: str, kind: type = int) -> float:
+    """The argument as a number. Raises UserError."""
+    try:
+        return kind(values[name])
+    except ValueError:
+        raise UserError(f"{name}:={values[name]}: give a number") from None
+
+
+def walk(context: LaunchContext) -> list:
+    """The rig, and who wears it. The walker's end is the launch's."""
+    given = {name: LaunchConfiguration(name).perform(context) for name in (*WALK, "namespace")}
+    seed = int(given["plan"]) if given["plan"].isdigit() else 0
+    shared = {"plan": given["plan"], "seed": seed}
+    own = {"walk": number(given, "walk"), "walker": given["walker"], "lockstep": given["lockstep"] == "true"}
+    return [
+        SetLaunchConfiguration("use_sim_time", "true"),
+        *(
+            Node(
+                package="nav_vlm_sim",
+                executable=executable,
+                namespace=given["namespace"],
+                # A plan that is a seed is still a string.
+                parameters=[{**values, "plan": ParameterValue(given["plan"], value_type=str)}],
+                output="screen",
+                emulate_tty=True,
+                on_exit=[Shutdown()],
+            )
+            for executable, values in (("sim_rig_node", shared), ("walker_node", {**shared, **own}))
+        ),
+    ]
 
 
 def camera(context: LaunchContext) -> list:
     """The simulated camera, in the namespace of the rest."""
     values = {name: LaunchConfiguration(name).perform(context) for name in (*CAMERA, "namespace", "use_sim_time")}
-    parameters = {"seed": int(values["seed"]), "hold_time": float(values["hold_time"]), "rate": float(values["rate"])}
+    kinds = {"seed": int, "hold_time": float, "rate": float}
+    parameters = {name: number(values, name, kind) for name, kind in kinds.items()}
     if values["use_sim_time"]:
         parameters["use_sim_time"] = values["use_sim_time"] == "true"
     return [
@@ -83,7 +127,9 @@ def gazebo(context: LaunchContext) -> list:
 def simulation(context: LaunchContext) -> list:
     """The simulator that is asked for. A bad argument ends the launch with one line that says which."""
     chosen = LaunchConfiguration("simulator").perform(context)
-    return gazebo(context) if chosen == "gazebo" else camera(context)
+    if chosen == "gazebo":
+        return gazebo(context)
+    return walk(context) if LaunchConfiguration("plan").perform(context) else camera(context)
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -92,7 +138,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("simulator", default_value="mujoco", description="what draws", choices=SIMULATORS),
         *(
             DeclareLaunchArgument(name, default_value=default, description=description)
-            for name, (default, description) in (GAZEBO | CAMERA).items()
+            for name, (default, description) in (GAZEBO | CAMERA | WALK).items()
         ),
     ]
     shared = [

@@ -11,9 +11,11 @@ from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.language import landmark_of
-from nav_vlm_node.score import told
+from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import Place, Session
 
+AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
+SAME = 0.1, math.radians(3)  # metres, radians, of one place
 FORGOTTEN = 120.0  # seconds between two pictures after which what was remembered is not used
 
 
@@ -28,6 +30,8 @@ class Wayfinder:
         self._goal: str | None = None
         self._session = Session()
         self._stamp = -math.inf
+        self._place = Place(0.0, 0.0, 0.0)
+        self._told: Instruction | None = None  # where it was a search
 
     def forget(self) -> None:
         """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
@@ -62,9 +66,12 @@ class Wayfinder:
             return instruction
         if instruction.status is Status.OK and math.isnan(told(instruction.steps)[0]):
             return instruction  # about what is in the way, or known to nobody: no step towards the goal
-        if goal != self._goal or not 0.0 <= frame.stamp - self._stamp <= FORGOTTEN:
+        since = frame.stamp - self._stamp
+        if goal != self._goal or not 0.0 <= since <= FORGOTTEN:
             self._goal, self._session = goal, Session(self.guide.options.style)
-        self._stamp = frame.stamp
+        elif since < AT_ONCE and _same(place, self._place):
+            return self._once_more(instruction)
+        self._stamp, self._place, self._told = frame.stamp, place, None
 
         def ask(text: str) -> Instruction:
             return self.guide.answer(frame, text, now=now, timeout=timeout, cancel=cancel)
@@ -73,4 +80,16 @@ class Wayfinder:
         if not guidance.searching:
             return guidance.instruction
         message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
-        return replace(guidance.instruction, status=Status.SEARCHING, message=message)
+        self._told = replace(guidance.instruction, status=Status.SEARCHING, message=message)
+        return self._told
+
+    def _once_more(self, instruction: Instruction) -> Instruction:
+        """What was said a moment ago, where the picture still does not tell: nothing has come of it yet."""
+        if self._told is None or instruction.status not in (Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE):
+            return instruction
+        last = self._told
+        return replace(instruction, status=last.status, steps=last.steps, text=last.text, message=last.message)
+
+
+def _same(a: Place, b: Place) -> bool:
+    return math.dist(a[:2], b[:2]) < SAME[0] and abs(wrap(a.yaw - b.yaw)) < SAME[1]

@@ -41,6 +41,7 @@ MEANINGS = {
     "image": "the camera; only the newest picture is looked at, in any common encoding",
     "image/compressed": "the same as jpeg or png; instead of `image`, by parameter `image_transport`",
     "camera_info": "field of view and lens; without it the parameter `camera_hfov` counts",
+    "odom": "where the wearer is by their own counting; with it the way is remembered, by parameter `remember_way`",
     "query": "a question; an id that has come before is not answered again",
     "query_text": "a question as plain text, as speech recognition sends it",
     "instruction": "exactly one answer to each question, also to those that came by action",
@@ -52,6 +53,17 @@ MEANINGS = {
     "set_adapter": "changes the adapter, after the answer in progress",
     "list_adapters": "what `set_adapter` can choose from",
     "truth": "what is true of the picture that is shown now, as JSON; kept for those who join late",
+}
+# Of the nodes of a simulated walk.
+WALK_MEANINGS = {
+    "wearer": "where the body is at that simulated time, in the frame map; the same time twice asks for a picture",
+    "image": "what the camera sees, rgb8: `rate` times a simulated second, and when it is asked for",
+    "camera_info": "its field of view, with the image's stamp",
+    "odom": "where the wearer thinks to be: a scale error, and a heading that drifts",
+    "imu": "heading by the same counting, turning, gravity",
+    "/clock": "the time, when all else of that time is out",
+    "query": "what the wearer asks",
+    "instruction": "what the wearer does",
 }
 # Of the simulated camera, where it is another end of the same topic.
 CAMERA_MEANINGS = {
@@ -97,16 +109,35 @@ def camera_interfaces() -> list[list[str]]:
     return [[*row[:-1], CAMERA_MEANINGS.get(name, row[-1])] for name, row in found.items()]
 
 
+@functools.cache
+def walk_interfaces() -> list[list[str]]:
+    """Topics of the rig and of the walker, as rows: [node, ...]."""
+    import threading
+
+    from rclpy.parameter import Parameter
+
+    from nav_vlm_sim.ros.rig_node import RigNode
+    from nav_vlm_sim.ros.walker_node import WalkerNode
+
+    rows = []
+    for kind, more in ((RigNode, {}), (WalkerNode, {"ended": threading.Event()})):
+        with _node(kind, [Parameter("plan", value="7")], **more) as node:
+            for name, row in _topics(node, WALK_MEANINGS).items():
+                rows.append([f"`{node.get_name()}` {row[0]}", *row[1:-1], WALK_MEANINGS[name]])
+            node.stop()
+    return rows
+
+
 class _node:
     """A node of this class, on a context of its own."""
 
-    def __init__(self, kind: Callable[..., Any], parameters: list[Any]) -> None:
+    def __init__(self, kind: Callable[..., Any], parameters: list[Any], **more: Any) -> None:
         import rclpy
         from rclpy.context import Context
 
         self._context = Context()
         rclpy.init(context=self._context, args=["--ros-args", "--log-level", "error"])
-        self._node = kind(context=self._context, parameter_overrides=parameters)
+        self._node = kind(context=self._context, parameter_overrides=parameters, **more)
 
     def __enter__(self) -> Any:
         return self._node
@@ -116,16 +147,16 @@ class _node:
         self._context.shutdown()
 
 
-def _topics(node: Any) -> dict[str, list[str]]:
+def _topics(node: Any, meanings: Mapping[str, str] = MEANINGS) -> dict[str, list[str]]:
     """name -> [direction, name, type, quality of service, meaning]."""
     found = {}
     ends = [("subscribes", end) for end in node.subscriptions] + [("publishes", end) for end in node.publishers]
     for direction, end in ends:
         name = end.topic_name.removeprefix("/")
-        name = "/diagnostics" if name == "diagnostics" else name
+        name = f"/{name}" if name in ("diagnostics", "clock") else name
         if name in ("rosout", "parameter_events") or name.startswith(f"{node.get_name()}/"):
             continue
-        found[name] = [direction, f"`{name}`", f"`{_type(end.msg_type)}`", _qos(end.qos_profile), _meaning(name)]
+        found[name] = [direction, f"`{name}`", f"`{_type(end.msg_type)}`", _qos(end.qos_profile), _meaning(name, meanings)]
     return found
 
 
@@ -138,10 +169,10 @@ def _services(node: Any) -> dict[str, list[str]]:
     return found
 
 
-def _meaning(name: str) -> str:
-    if name not in MEANINGS:
+def _meaning(name: str, meanings: Mapping[str, str] = MEANINGS) -> str:
+    if name not in meanings:
         raise UserError(f"say in MEANINGS what {name!r} is for")
-    return MEANINGS[name]
+    return meanings[name]
 
 
 def _type(kind: Any) -> str:
@@ -183,6 +214,25 @@ def camera_parameters() -> str:
     from nav_vlm_sim.ros.camera_node import PARAMETERS as CAMERA
 
     return parameter_table(CAMERA)
+
+
+def walk_topics() -> str:
+    """Topics of the nodes of a simulated walk."""
+    return markdown(["", "topic", "type", "quality of service", "what it is"], walk_interfaces())
+
+
+def rig_parameters() -> str:
+    """Parameters of the rig."""
+    from nav_vlm_sim.ros.walk_tables import RIG
+
+    return parameter_table(RIG)
+
+
+def walker_parameters() -> str:
+    """Parameters of the walker."""
+    from nav_vlm_sim.ros.walk_tables import WALKER
+
+    return parameter_table(WALKER)
 
 
 def parameter_table(specs: Sequence[Spec]) -> str:
@@ -281,6 +331,9 @@ TABLES: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "camera topics": camera_topics,
     "camera parameters": camera_parameters,
+    "walk topics": walk_topics,
+    "rig parameters": rig_parameters,
+    "walker parameters": walker_parameters,
     "messages": messages,
     "commands": commands,
     "options": options,

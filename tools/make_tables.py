@@ -163,6 +163,17 @@ def simulators(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown(heads, rows)
 
 
+def latencies(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """tools/measure_walks.py latency: a row for each latency and guide; words: which measures."""
+    rows = [
+        [f"{row['latency_s']:g} s", guide, *(figure_of(name, found[name]) for name in words)]
+        for guide in ("model", "oracle")
+        for row in figures["latencies"]
+        for found in [row[guide]]
+    ]
+    return markdown(["heard after", "guide", *(f"`{name}`" for name in words)], rows)
+
+
 def figure_of(name: str, figure: Mapping[str, Any]) -> str:
     """A rate as a share, anything else as a number, both with their interval."""
     if name.endswith("_rate") or figure["value"] is None:
@@ -173,7 +184,7 @@ def figure_of(name: str, figure: Mapping[str, Any]) -> str:
 TABLES: dict[str, Table] = {
     "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
     "ablation": ablation, "ablation_differences": ablation_differences,
-    "walks": walks, "simulators": simulators,
+    "walks": walks, "simulators": simulators, "latencies": latencies,
 }  # fmt: skip
 
 

@@ -94,6 +94,11 @@ ARGUMENTS: tuple[Argument, ...] = (
         description="the camera's image topic, instead of the rig's; camera_info is expected beside it",
     ),
     Argument(
+        name="odom_topic",
+        default="",
+        description="where the wearer's odometry is (nav_msgs/Odometry), for the memory of the way; not given: odom",
+    ),
+    Argument(
         name="role",
         default="all",
         choices=("all", "wearer", "gpu"),
@@ -212,6 +217,9 @@ def _answering(
     if values["autostart"]:
         parameters["autostart"] = _BOOLEANS[values["autostart"]]
     remappings = dict(topics.remappings())
+    if values["odom_topic"]:
+        rigs.check_topic(values["odom_topic"])
+        remappings["odom"] = values["odom_topic"]
     if values["role"] == "gpu" and transport == "raw":
         remappings.pop("image/compressed", None)  # not the camera's: what role wearer makes
         transport = "compressed"
@@ -237,7 +245,7 @@ def _wearer(
             "role wearer has nothing to do for a camera that publishes jpeg itself; start only role:=gpu "
             "image_transport:=compressed, on the other machine"
         )
-    unused = [name for name in ("model", "adapter", "device", "autostart") if values[name]]
+    unused = [name for name in ("model", "adapter", "device", "autostart", "odom_topic") if values[name]]
     if unused:
         notes.append(f"role wearer runs no model: {', '.join(unused)} without effect; give them where role is gpu")
     for name, value in parameters.items():

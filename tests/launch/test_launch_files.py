@@ -12,6 +12,7 @@ import pytest
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import bringup
 from nav_vlm_sim.ros.camera_node import PARAMETERS as CAMERA_PARAMETERS
+from nav_vlm_sim.ros.walk_tables import RIG, WALKER
 from tests.launch.recorded import Context, recording
 
 LAUNCH = Path(__file__).parents[2] / "launch"
@@ -116,6 +117,31 @@ def test_sim_starts_the_camera_with_parameters_that_it_has() -> None:
     by_name = {spec.name: spec for spec in CAMERA_PARAMETERS}
     for name, value in parameters.items():
         assert by_name[name].objection(value) is None
+
+
+def test_sim_starts_a_walk_whose_end_is_the_launchs() -> None:
+    time, rig, walker = started("sim.launch.py", plan="7", walk="1", walker="hasty", lockstep="false", namespace="me")
+    assert (type(time).__name__, time.words) == ("SetLaunchConfiguration", ("use_sim_time", "true"))
+    for node, executable, table in ((rig, "sim_rig_node", RIG), (walker, "walker_node", WALKER)):
+        named = node.named
+        assert (named["package"], named["executable"], named["namespace"]) == ("nav_vlm_sim", executable, "me")
+        assert [type(action).__name__ for action in named["on_exit"]] == ["Shutdown"]
+        (parameters,) = named["parameters"]
+        plan = parameters.pop("plan")
+        assert (plan.words, plan.named) == (("7",), {"value_type": str}), "a seed is a string to the nodes"
+        by_name = {spec.name: spec for spec in table}
+        assert all(by_name[name].objection(value) is None for name, value in parameters.items())
+        assert parameters["seed"] == 7
+    assert (parameters["walk"], parameters["walker"], parameters["lockstep"]) == (1, "hasty", False)
+    _, rig, _ = started("sim.launch.py", plan="rooms.yaml")
+    assert rig.named["parameters"][0]["seed"] == 0
+
+
+@pytest.mark.parametrize("given", [{"plan": "7", "walk": "first"}, {"seed": "x"}, {"rate": "fast"}])
+def test_sim_names_what_is_no_number(given: dict[str, str]) -> None:
+    name = list(given)[-1]
+    with pytest.raises(UserError, match=f"{name}:={given[name]}: give a number"):
+        started("sim.launch.py", **given)
 
 
 def test_sim_starts_gazebo_and_its_bridge_in_simulated_time(tmp_path: Path) -> None:

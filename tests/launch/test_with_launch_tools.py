@@ -55,7 +55,7 @@ def test_the_launch_tools_see_the_table() -> None:
 def test_sim_has_the_arguments_of_both() -> None:
     description = runpy.run_path(str(ROOT / "launch" / "sim.launch.py"))["generate_launch_description"]()
     names = {each.name for each in description.get_launch_arguments()}
-    own = {"simulator", "world", "headless", "seed", "hold_time", "rate"}
+    own = {"simulator", "world", "headless", "seed", "hold_time", "rate", "plan", "walk", "walker", "lockstep"}
     assert {argument.name for argument in bringup.ARGUMENTS} | own == names
 
 

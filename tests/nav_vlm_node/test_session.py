@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.language import parse, render
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session import LEG, LOOKS, Guidance, Place, Session
+from nav_vlm_node.session import LEG, LOOKS, TRIES, Guidance, Place, Session
 
 HERE = Place(0.0, 0.0, 0.0)
 MISSING = Step(Action.NOT_VISIBLE, landmark="exit")
@@ -82,23 +82,204 @@ def test_cautions_are_never_dropped() -> None:
         assert chair in Session().heed(said(status, chair), HERE).instruction.steps
 
 
+def door(degrees: float, distance: float) -> Instruction:
+    return said(Status.NOT_VISIBLE, MISSING, *way(degrees, distance, "open door"))
+
+
+def leg_from(place: Place, guidance: Guidance) -> Place:
+    """Where somebody is who does what was told, and nothing more than one leg."""
+    direction, distance = told(guidance.instruction.steps)
+    heading, length = place.yaw + direction, 0.0 if math.isnan(distance) else min(distance, LEG)
+    return Place(place.x + length * math.cos(heading), place.y + length * math.sin(heading), wrap(heading))
+
+
+def moves(guidance: Guidance) -> bool:
+    return any(step.action is Action.MOVE for step in guidance.instruction.steps)
+
+
 def test_a_near_open_door_is_gone_through_and_not_gone_back_to() -> None:
     session = Session()
-    door = said(Status.NOT_VISIBLE, MISSING, *way(0, 1.5, "open door"))
-    guidance = session.heed(door, HERE)
+    guidance = session.heed(door(0, 0.9), HERE)
     assert not guidance.searching
-    assert told(guidance.instruction.steps)[1] > 1.5 + 1.0
-    back = said(Status.NOT_VISIBLE, MISSING, *way(0, 1.2, "open door"))
-    assert session.heed(back, Place(2.7, 0.0, math.pi)).searching
+    assert told(guidance.instruction.steps)[1] > 0.9 + 1.0
+    assert session.heed(door(0, 1.1), Place(2.0, 0.0, math.pi)).searching
+
+
+def test_a_door_is_lined_up_with_before_it_is_gone_through() -> None:
+    guidance = Session().heed(door(10, 2.0), HERE)
+    assert turn_of(guidance) == pytest.approx(math.radians(10))
+    assert 0.5 < told(guidance.instruction.steps)[1] < 1.5  # it ends before the door, not in it
+
+
+def test_a_door_that_was_not_got_through_is_tried_again_another_way() -> None:
+    session, tried = Session(), []
+    session.heed(door(0, 0.9), HERE)
+    for _ in range(2):  # stopped in the doorway, where nothing can be seen
+        guidance = session.heed(UNSURE, Place(0.8, 0.0, 0.0))
+        assert guidance.searching
+        assert moves(guidance)
+        steps = guidance.instruction.steps
+        turned = sum(step.bearing for step in steps if step.action is Action.TURN)
+        assert wrap(turned) == pytest.approx(0.0)  # on through it
+        tried.append(turn_of(guidance))
+    assert tried[0] != pytest.approx(tried[1], abs=math.radians(5))
+
+
+@pytest.mark.parametrize("off", [0.5, -0.5])
+def test_beside_a_door_one_gets_in_line_with_it_first(off: float) -> None:
+    session = Session()
+    session.heed(door(0, 2.0), HERE)
+    steps = session.heed(UNSURE, Place(1.5, off, 0.0)).instruction.steps
+    assert [step.action for step in steps] == [Action.TURN, Action.MOVE, Action.TURN, Action.MOVE]
+    assert steps[0].bearing * off < 0
+    assert steps[1].distance == pytest.approx(abs(off))
+    assert steps[0].bearing + steps[2].bearing == pytest.approx(0.0)
+
+
+def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_remembered() -> None:
+    over, told_turns = math.radians(20), []
+    for too_far in (0.0, over):
+        session, place = Session(), HERE
+        for _ in range(2):
+            place = place._replace(yaw=wrap(place.yaw + turn_of(session.heed(NOTHING, place)) + too_far))
+        session.heed(door(40, 6), place)
+        told_turns.append(turn_of(session.heed(UNSURE, place)))
+    assert told_turns[1] == pytest.approx(told_turns[0] - over, abs=math.radians(1))
+
+
+def test_a_door_that_nobody_gets_through_is_given_up() -> None:
+    session = Session()
+    session.heed(door(0, 0.9), HERE)
+    told_now = [session.heed(UNSURE, Place(0.3, 0.0, 0.0)) for _ in range(TRIES)]
+    assert all(moves(guidance) for guidance in told_now[:-1])
+    assert not moves(told_now[-1])  # it looks for another way; nobody steps aside from a door
+    assert session.heed(door(0, 0.6), Place(0.3, 0.0, 0.0)).searching
+
+
+def test_where_nothing_else_leads_on_one_goes_back_through_a_door() -> None:
+    session, place = Session(), Place(2.0, 0.0, 0.0)
+    session.heed(door(0, 0.9), HERE)
+    for _ in range(6 * LOOKS):
+        guidance = session.heed(NOTHING, place)
+        to_door = math.atan2(-place.y, 0.9 - place.x)
+        place = leg_from(place, guidance)
+        if moves(guidance) and abs(wrap(place.yaw - to_door)) < math.radians(3):
+            return
+    pytest.fail("it never goes back")
 
 
 def test_on_the_way_to_a_far_door_a_doubt_does_not_start_a_search() -> None:
     session = Session()
-    session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 6, "open door")), HERE)
+    session.heed(door(0, 6), HERE)
     guidance = session.heed(UNSURE, Place(2.0, 1.0, 0.0))
     direction, distance = told(guidance.instruction.steps)
-    assert direction == pytest.approx(math.atan2(-1.0, 4.0))
+    assert direction == pytest.approx(math.atan2(-1.0, 3.1))  # to where it is lined up with
     assert distance == LEG
+
+
+def test_a_goal_is_not_believed_to_be_where_the_wearer_has_been() -> None:
+    session = Session()
+    session.heed(said(Status.OK, *way(0, 2, "exit")), HERE)
+    session.heed(NOTHING, Place(2.0, 0.0, 0.0))
+    again = session.heed(said(Status.OK, *way(180, 2, "exit")), Place(4.0, 0.0, 0.0))
+    assert again.searching
+    assert again.instruction.status is Status.NOT_VISIBLE
+    assert MISSING in again.instruction.steps
+    elsewhere = said(Status.OK, *way(90, 2, "exit"))
+    assert session.heed(elsewhere, Place(4.0, 0.0, 0.0)) == Guidance(elsewhere)
+
+
+def test_a_goal_that_is_a_metre_farther_than_it_was_said_to_be_is_believed() -> None:
+    session = Session()
+    session.heed(said(Status.OK, *way(0, 2, "exit")), HERE)
+    for at, ahead in ((2.0, 1.0), (2.6, 0.5)):
+        found = said(Status.OK, *way(5, ahead, "exit"))
+        assert session.heed(found, Place(at, 0.0, 0.0)) == Guidance(found)
+
+
+def test_a_goal_that_comes_no_nearer_leg_after_leg_is_not_believed_any_more() -> None:
+    session, place, believed = Session(), HERE, []
+    for _ in range(12):  # always two metres ahead
+        guidance = session.heed(said(Status.OK, *way(5, 2, "exit")), place)
+        believed.append(not guidance.searching)
+        place = leg_from(place, guidance)
+    assert all(believed[:4])
+    assert not all(believed)
+
+
+def test_where_a_goal_never_came_nearer_it_is_not_believed_from_elsewhere_either() -> None:
+    session, place, spot = Session(), HERE, (0.0, 0.0)
+    for _ in range(12):
+        guidance = session.heed(said(Status.OK, *way(5, 2, "exit")), place)
+        heading = place.yaw + math.radians(5)
+        spot = (place.x + 2 * math.cos(heading), place.y + 2 * math.sin(heading))
+        if guidance.searching:
+            break
+        place = leg_from(place, guidance)
+    beyond_it = Place(spot[0] + 3.0, spot[1], math.pi)
+    assert session.heed(said(Status.OK, *way(0, 3, "exit")), beyond_it).searching
+
+
+def test_on_the_way_to_what_is_remembered_one_steps_aside_too() -> None:
+    session = Session()
+    session.heed(said(Status.OK, *way(0, 4, "exit")), HERE)
+    told_now = [session.heed(UNSURE, HERE) for _ in range(TRIES)]
+    assert [round(turn_of(guidance), 3) for guidance in told_now[:-1]] == [0.0] * (TRIES - 1)
+    assert moves(told_now[-1])
+    assert abs(turn_of(told_now[-1])) == pytest.approx(math.pi / 2)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_whoever_is_stopped_again_and_again_is_sent_aside(side: int) -> None:
+    session, asides = Session(), []
+    person = Step(Action.CAUTION, side * math.radians(10), 1.0, "person")
+    found = said(Status.OK, person, *way(0, 5, "exit"))
+    for _ in range(2 * TRIES + 2):
+        guidance = session.heed(found, HERE)
+        if guidance != Guidance(found):
+            asides.append(turn_of(guidance))
+            assert guidance.searching
+            assert guidance.instruction.status is not Status.OK
+            assert person in guidance.instruction.steps
+            assert told(guidance.instruction.steps)[1] < LEG
+    assert len(asides) == 2
+    assert asides[0] * side < 0 < asides[1] * side  # away from the person, then to the other side
+
+
+def test_whoever_gets_on_is_not_sent_aside() -> None:
+    session = Session()
+    for k in range(4 * TRIES):
+        found = said(Status.OK, *way(0, 18 - 1.5 * k, "exit"))
+        assert session.heed(found, Place(1.5 * k, 0.0, 0.0)) == Guidance(found)
+
+
+def looked_around(session: Session, place: Place) -> tuple[int, Place]:
+    """How many looks a search takes from here, and where the leg after them leads."""
+    for looks in range(LOOKS + 1):
+        guidance = session.heed(NOTHING, place)
+        if moves(guidance):
+            return looks, leg_from(place, guidance)
+        place = leg_from(place, guidance)
+    pytest.fail("it goes on looking around at one place")
+
+
+def test_where_somebody_looked_around_they_go_farther_and_not_back_and_forth() -> None:
+    session = Session()
+    session.heed(NOTHING, Place(-2.0, 0.0, 0.0))
+    looks, first = looked_around(session, HERE)
+    assert looks > 2
+    assert math.dist((first.x, first.y), (0.0, 0.0)) == pytest.approx(LEG)
+    again, second = looked_around(session, Place(0.5, 0.0, first.yaw))  # after half a metre: all was seen from there
+    assert again < looks
+    assert math.dist((second.x, second.y), (0.5, 0.0)) == pytest.approx(LEG)
+    assert math.dist((second.x, second.y), (-2.0, 0.0)) > 1.5
+
+
+def test_a_leg_that_met_something_is_not_told_again() -> None:
+    session = Session()
+    _, first = looked_around(session, HERE)
+    _, second = looked_around(session, HERE._replace(yaw=first.yaw))
+    assert abs(wrap(second.yaw - first.yaw)) > math.radians(40)
 
 
 def test_a_goal_that_leaves_the_picture_is_remembered_but_not_for_ever() -> None:
@@ -148,6 +329,17 @@ def test_a_search_knows_the_doors_that_other_questions_found() -> None:
     assert wrap(place.yaw + turn_of(guidance)) == pytest.approx(math.radians(-60))
 
 
+@pytest.mark.parametrize("free", [180, -90, 45])
+def test_a_search_goes_on_to_where_nobody_has_been(free: int) -> None:
+    session = Session()
+    for degrees in set(range(-135, 181, 45)) - {free}:
+        heading = math.radians(degrees)
+        session.heed(said(Status.OK, *way(0, 9, "exit")), Place(2 * math.cos(heading), 2 * math.sin(heading), heading))
+        session.heed(said(Status.OK), HERE)  # nothing is on the way any more
+    _, end = looked_around(session, HERE)
+    assert abs(wrap(end.yaw - math.radians(free))) < math.radians(30)
+
+
 answers = st.one_of(
     st.just(NOTHING),
     st.just(UNSURE),
@@ -170,5 +362,5 @@ def test_every_answer_is_one_that_can_be_obeyed(asked: list[tuple[Instruction, P
             assert math.isnan(step.bearing) or -math.pi <= step.bearing <= math.pi
             assert math.isnan(step.distance) or 0 < step.distance <= 9 + LEG
         assert guidance.instruction.text
-        if instruction.status is Status.OK:
-            assert guidance.instruction == instruction
+        if not guidance.searching and guidance.instruction.status is Status.OK:
+            assert guidance.instruction == instruction  # a way to the goal is the picture's, or there is none

@@ -28,6 +28,7 @@ LAYERS = {
     "paths": 0,
     "results": 0,
     "command_line": 0,
+    "cluster": 0,
     "language": 1,
     "score": 1,
     "score_curves": 1,
@@ -40,13 +41,15 @@ LAYERS = {
     "guide": 3,
     "replies": 1,
     "session": 3,
+    "wayfinder": 3,
     "replay": 4,
     "cli": 4,
     "ros": 4,
 }
 ROS = {
     "rclpy", "nav_vlm_msgs", "launch", "launch_ros", "cv_bridge", "ament_index_python",
-    "sensor_msgs", "std_msgs", "std_srvs", "diagnostic_msgs", "builtin_interfaces",
+    "sensor_msgs", "std_msgs", "std_srvs", "diagnostic_msgs", "builtin_interfaces", "geometry_msgs", "nav_msgs",
+    "lifecycle_msgs", "rosgraph_msgs",
 }  # fmt: skip
 HEAVY = {"torch", "transformers", "peft"}  # imported when a model is loaded, not before
 

@@ -14,7 +14,7 @@ from nav_vlm_node.ros.bringup import ARGUMENTS, JPEG, NAV_VLM, NodePlan, plan
 from nav_vlm_node.ros.parameter_table import BY_NAME
 
 NAMES = """namespace use_sim_time params_file autostart log_level model adapter device rig image_transport image_topic
-role respawn""".split()
+odom_topic role respawn""".split()
 
 
 def only_node(**given: str) -> NodePlan:
@@ -115,6 +115,16 @@ def test_arguments_become_parameters() -> None:
 def test_image_topic_brings_what_is_beside_it(topic: str, expected: dict[str, str]) -> None:
     wanted = {**expected, "image/compressed": f"{expected['image']}/compressed"}
     assert dict(only_node(image_topic=topic, rig="d435i").remappings) == wanted
+
+
+def test_odometry_from_elsewhere() -> None:
+    assert dict(only_node(odom_topic="/zed/zed_node/odom").remappings) == {"odom": "/zed/zed_node/odom"}
+    assert dict(only_node(odom_topic="vio", rig="d435i").remappings)["odom"] == "vio"
+    assert "odom" not in dict(only_node(rig="d435i").remappings)
+    with pytest.raises(UserError, match="'my odom' is no topic name"):
+        only_node(odom_topic="my odom")
+    found = plan({"role": "wearer", "odom_topic": "vio"})
+    assert any("odom_topic without effect" in note for note in found.notes)
 
 
 def test_the_rigs_topics() -> None:

@@ -14,11 +14,11 @@ from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
-from nav_vlm_sim.walks.guides import ConstantGuide, ModelGuide, OracleGuide, RandomGuide
+from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, OracleGuide, RandomGuide
 from nav_vlm_sim.walks.metrics import by_class, ndtw, spaced, spl, summarise
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.space import length_of
-from nav_vlm_sim.walks.walker import BODY, Moment
+from nav_vlm_sim.walks.walker import BODY, SLOW, Moment
 
 WALK = Walk(x=1.0, y=1.5, yaw=0.0, goal="exit", kind="B")
 PLAN = FloorPlan(
@@ -105,6 +105,21 @@ def test_the_model_guide_is_shown_what_is_there_and_asked_the_question(stage: St
     assert episode.arrived
     assert set(engine.queries) == {"How do I get to the exit?"}
     assert engine.encoded == len(episode.turns)
+
+
+def test_a_late_answer_costs_the_way_that_was_walked_meanwhile(stage: Stage) -> None:
+    stands = run(stage, WALK, OracleGuide(), 1)
+    late = [run(stage, WALK, DelayedGuide(OracleGuide(), seconds), 1, thinking=0.0) for seconds in (0.0, 1.0, 3.0)]
+    gone = [math.dist((WALK.x, WALK.y), (e.turns[0].x, e.turns[0].y)) for e in late]
+    assert gone == pytest.approx([0.0, SLOW * 1.0, SLOW * 3.0], abs=0.02)
+    assert stands.turns[0].x == WALK.x
+    assert [e.turns[0].time for e in late] == pytest.approx([0.0, 1.0, 3.0])
+
+
+def test_who_walks_on_stops_before_what_the_cane_finds(stage: Stage) -> None:
+    blind = run(stage, replace(WALK, yaw=180.0), DelayedGuide(ConstantGuide(), 20.0), 1, thinking=0.0)
+    assert blind.turns[0].x > BODY
+    assert blind.touches.collisions == 0
 
 
 def test_pictures_differ_with_the_place(stage: Stage) -> None:

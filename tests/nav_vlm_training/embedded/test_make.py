@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import Blip2ForConditionalGeneration
 
+from nav_vlm_sim.walks.evaluate import FIRST_LEARNED_SEED, Settings, evaluate
 from nav_vlm_training import cli
 from nav_vlm_training.embedded import pretrain as module
 from nav_vlm_training.embedded import run as run_module
@@ -82,6 +84,62 @@ def test_the_made_model_is_evaluated_from_the_command_line(
     figures = json.loads(capsys.readouterr().out)
     assert (figures["n"], figures["model"], figures["adapter"]) == (6, "nav_vlm_embedded", "guide")
     assert set(figures["baselines"]) == {"base", "constant", "question_only", "retrieval", "shuffled"}
+
+
+def test_a_given_base_learns_from_walks(
+    drawn: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(episodes=1, seed=FIRST_LEARNED_SEED, guides=("oracle",))
+    evaluate(settings, tmp_path / "walked", workers=1, quiet=True)
+    shutil.copytree(drawn, tmp_path / "run")
+    shutil.copytree(made / "base", tmp_path / "given")
+    more = ("--base", "given", "--walks", "walked")
+    assert cli.main(words(Path("run"), *more)) == 0
+    said = capsys.readouterr().err
+    assert "perception: that of given" in said
+    assert not (tmp_path / "run/perception/checkpoint.pt").exists()
+    shards = sorted((tmp_path / "run/frames/walks").glob("walk-*"))
+    assert shards
+    base = tmp_path / "run/base"
+    assert (base / "model.safetensors").read_bytes() == (made / "base/model.safetensors").read_bytes()
+    adapter = base / "adapters/guide/adapter_model.safetensors"
+    assert adapter.read_bytes() != (made / "base/adapters/guide/adapter_model.safetensors").read_bytes()
+    frames, world = sum(len(np.load(shard / "rgb.npy")) for shard in shards), 144
+    (features,) = (tmp_path / "run/features").iterdir()
+    assert len(np.load(features / "train/rows.npy")) == 2 * (world + frames), "as they are, and changed"
+    record = json.loads((tmp_path / "run/run.json").read_text())
+    assert set(record["stages"]) == {"frames", "adapter"}
+    assert record["settings"]["walks"] == "walked"
+    before = adapter.stat().st_mtime_ns
+    assert cli.main(words(Path("run"), *more)) == 0
+    assert adapter.stat().st_mtime_ns == before
+
+
+def test_an_adapter_is_trained_on(
+    drawn: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(drawn, tmp_path / "run")
+    shutil.copytree(made / "base", tmp_path / "given")
+    given = ("--base", "given", "--adapter", "given/adapters/guide")
+    assert cli.main(words(Path("run"), *given, "--adapter-rate", "1e-9")) == 0
+    before, after = (
+        load_file(tmp_path / name / "adapters/guide/adapter_model.safetensors") for name in ("given", "run/base")
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before), "it begins where it was"
+    capsys.readouterr()
+    assert cli.main(words(Path("run"), *given, "--rank", "4")) == 2
+    assert "--rank" in capsys.readouterr().err
+    assert cli.main(words(Path("run"), "--base", "given", "--adapter", "given")) == 2
+    assert "given is no adapter" in capsys.readouterr().err
+
+
+def test_a_base_that_is_none_is_named(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words(tmp_path / "run", "--base", str(tmp_path / "nothing"))) == 2
+    assert "nothing" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 class Frozen:

@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
     parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
     parser.add_argument("--base", metavar="DIR", help="a model to adapt, in place of making perception and base (none)")
+    parser.add_argument("--adapter", metavar="DIR", help="one of that base to train on, in place of a new one (none)")
     parser.add_argument(
         "--walks", metavar="DIR",
         help="the --out of nav-vlm-sim evaluate: what was seen there is learned from too (none)",
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Make what is missing. Raises UserError; KeyboardInterrupt after what was reached has been kept."""
     from nav_vlm_training.embedded.run import make
 
-    names = (*OPTIONS, *RATES, "start", "base", "walks", "device")
+    names = (*OPTIONS, *RATES, "start", "base", "adapter", "walks", "device")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     command = results.command_line("nav-vlm-train", args.argv)
     make(args.run, given, STAGES if args.stage == "all" else (args.stage,), command=command, again=args.again)

@@ -18,8 +18,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessorPil, PreTrainedTokenizerFast
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.adapters import attach_new, save_adapter
 from nav_vlm_node.vlm.card import model_sha256, model_weights
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
@@ -53,9 +57,9 @@ class MakeConfig:
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
     alone. start: a model to take the first weights of the vision side from, "" for new ones. base: a model to adapt, in
-    place of one of perception and base, "" for none. walks: the --out of `nav-vlm-sim evaluate`, whose pictures the
-    language stages use too, "" for none. rate, base_rate, adapter_rate: peaks. passes: forms of every frame in the
-    language stages, the first as it is.
+    place of one of perception and base, "" for none. adapter: one of that base to train on, "" for a new one. walks:
+    the --out of `nav-vlm-sim evaluate`, whose pictures the language stages use too, "" for none. rate, base_rate,
+    adapter_rate: peaks. passes: forms of every frame in the language stages, the first as it is.
     """
 
     first_world: int = 0
@@ -63,6 +67,7 @@ class MakeConfig:
     held_out_worlds: int = 8
     start: str = ""
     base: str = ""
+    adapter: str = ""
     walks: str = ""
     samples: int = 1_000_000
     rate: float = 2e-3
@@ -222,6 +227,8 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     features, held_out = _features(config, run, model)
     before = language.check(model, tokenizer, held_out)
     tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
+    if config.adapter:
+        take_adapter(tuned, Path(config.adapter))
     plan = language.LanguageConfig(steps=config.adapter_steps, rate=config.adapter_rate, seed=config.seed + 1)
     begun = language.Checkpoint(run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)}")
     language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun)
@@ -241,6 +248,18 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     (run / "adapter_scores.json").write_text(json.dumps({"base": before, "adapter": scores}, indent=1))
     begun.path.unlink(missing_ok=True)
     return scores
+
+
+def take_adapter(tuned: PeftModel, folder: Path) -> None:
+    """Gives a new adapter the weights of another. Raises UserError where it is of another shape."""
+    try:
+        weights = load_file(folder / "adapter_model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{folder} is no adapter ({error}); give a folder as peft writes it") from None
+    wanted = get_peft_model_state_dict(tuned)
+    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in wanted.items()}:
+        raise UserError(f"{folder} adapts other weights, or with another --rank; give an adapter of this base")
+    set_peft_model_state_dict(tuned, weights)
 
 
 def base_sha256(run: Path) -> str:

@@ -30,7 +30,7 @@ STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
     "adapter": (
         make_adapter,
         "base/adapters/guide",
-        ("base", "language_worlds", "walks", "passes", "adapter_steps", "adapter_rate", "rank", "alpha"),
+        ("base", "adapter", "language_worlds", "walks", "passes", "adapter_steps", "adapter_rate", "rank", "alpha"),
     ),
 }
 FIXED = ("seed",)  # cannot change within a run

@@ -6,10 +6,7 @@ may be begun in one way and gone on with in the other.
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nav_vlm_node.cluster import cluster
 from nav_vlm_node.errors import UserError
 from nav_vlm_training.sweep.ledger import FAILED, FINISHED, STARTED, Ledger
 from nav_vlm_training.sweep.trial import LOG, Job, read_job
@@ -36,33 +34,19 @@ def run_on_ray(
     address: of a cluster ("auto" for the one that this machine is in), "" for one of `workers` on this machine.
     done: how many trials of `total` were there before. Raises UserError, KeyboardInterrupt.
     """
-    if importlib.util.find_spec("ray") is None:
-        raise UserError("Ray is missing, which --ray needs; run: pip install 'ray[tune]'")
     if not jobs:
         return {}
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent anywhere
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the bar is ours
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-    import ray
-    from ray import tune
-
-    _check(address)
     for job in jobs:
         try:
             job.write()
         except OSError as error:
             raise UserError(f"cannot write to {job.folder}: {error.strerror or error}; give another --out") from None
     threads, gpus = jobs[0].threads, int(jobs[0].device.startswith("cuda"))
-    here: dict[str, Any] = {"num_cpus": workers * threads, "include_dashboard": False}
-    try:
-        ray.init(
-            address=address or "local", log_to_driver=False, logging_level=logging.ERROR, configure_logging=not quiet,
-            **({} if address else here),
-        )  # fmt: skip
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise UserError(f"--ray {address}: no Ray there ({line}); start one with: ray start --head") from None
-    try:
+    with cluster(address, workers * threads, quiet=quiet):
+        from ray import tune
+
         with tqdm(total=total, initial=done, unit="trial", desc="sweep", disable=quiet, smoothing=0) as bar:
             noted = _noted(ledger, bar)
             tune.Tuner(
@@ -76,19 +60,6 @@ def run_on_ray(
         if not noted.settled.issuperset(job.trial.name for job in jobs):
             raise KeyboardInterrupt  # Tune takes Ctrl-C for itself
         return dict(noted.failed)
-    finally:
-        ray.shutdown()
-
-
-def _check(address: str) -> None:
-    """Ray itself would wait for minutes. Raises UserError where nothing listens at host:port."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit() and "/" not in host:
-        try:
-            socket.create_connection((host, int(port)), timeout=5).close()
-        except (OSError, OverflowError) as error:
-            line = getattr(error, "strerror", None) or str(error)
-            raise UserError(f"--ray {address}: no Ray there ({line}); start one with: ray start --head") from None
 
 
 def _trial(config: dict[str, str]) -> dict[str, str]:

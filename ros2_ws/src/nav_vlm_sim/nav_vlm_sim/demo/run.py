@@ -82,7 +82,8 @@ def run(options: Options) -> int:
 
 def _system(options: Options, scene: int) -> System:
     """The processes, started."""
-    from nav_vlm_sim.ros.demo import System, Value
+    from nav_vlm_sim.ros.demo import System
+    from nav_vlm_sim.ros.own_processes import Value
 
     worn: dict[str, Value] = {"camera_pitch": RIG.camera_pitch, "camera_height": RIG.camera_height}
     camera = {**worn, "seed": scene, "view": 0, "width": WIDTH, "height": HEIGHT, "hfov": HFOV}

@@ -11,7 +11,7 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ class WalkerNode(Node):
         self._walk = walks[values["walk"]]
         self._stop = threading.Event()
         self._changed = threading.Condition()
-        self._clock, self._ticks, self._answers = 0.0, 0, dict[str, Instruction]()
+        self._ticks = 0  # messages on /clock
+        self._answers: dict[str, Instruction] = {}
         self._asked = 0
         self._began = 0.0  # time.monotonic() at the first tick
         self._wearers = self.create_publisher(PoseStamped, "wearer", EVERY_TICK)
@@ -102,12 +103,15 @@ class WalkerNode(Node):
             self._show(situation.body)  # the same place and time again: a look
             self._stop.wait(PICTURE_LEAD)
             query = self._ask(situation)
-            self._wait(lambda query=query: query in self._answers, "the guide's answer")
-            answer = self._answers.pop(query)
+            answer = self._answer_to(query)
             here = stamp_from_ros(stamp_to_ros(EPOCH + situation.time))
             if answer.status not in AGAIN and (answer.stamp == here or answer.status is Status.ERROR):
                 return answer
         raise UserError(f"the guide has not answered about the newest picture in {TRIES} tries: {answer.message}")
+
+    def _answer_to(self, query: str) -> Instruction:
+        self._wait(lambda: query in self._answers, "the guide's answer")
+        return self._answers.pop(query)
 
     def _asked_walking(self, situation: Situation) -> Instruction:
         query, due = self._ask(situation), -1.0
@@ -185,7 +189,7 @@ class WalkerNode(Node):
 
     # ---- waiting -----------------------------------------------------------------------------------
 
-    def _wait(self, condition: Any, what: str) -> None:
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self._stop.is_set(), PATIENCE):
                 raise UserError(f"waited {PATIENCE:g} s for {what}")
@@ -223,7 +227,7 @@ class WalkerNode(Node):
 
     def _on_clock(self, message: Clock) -> None:
         with self._changed:
-            self._clock, self._ticks = stamp_from_ros(message.clock), self._ticks + 1
+            self._ticks += 1
             self._changed.notify_all()
 
 

@@ -31,7 +31,14 @@ def add(commands: Any) -> None:
         "--adapter", default="default", metavar="D", help="adapter of the model guide (the model's own)"
     )
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1 (cpu)")
+    parser.add_argument(
+        "--latency", type=float, metavar="S", help="the wearer walks on slowly, and hears each answer S seconds late"
+    )
     parser.add_argument("--workers", type=int, metavar="W", help="processes (one per core)")
+    parser.add_argument(
+        "--ray", nargs="?", const="", metavar="ADDRESS",
+        help="leave the walks to Ray: on this machine, or on the cluster at that address (auto: the running one)",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="D", help="keep every walk there; the same command goes on")
     parser.add_argument("--page", action="store_true", help="write walks.html there, to leaf through the walks")
     parser.add_argument("--results", type=Path, metavar="F.json", help="write the figures there too, with their origin")
@@ -50,14 +57,14 @@ def _run(args: argparse.Namespace) -> int:
     settings = Settings(
         episodes=args.episodes, seed=args.seed, manner=args.walker, plans=tuple(str(path) for path in args.plan),
         guides=tuple(args.guides.split(",")) if args.guides else GUIDES, model=args.model, adapter=args.adapter,
-        device=args.device,
+        device=args.device, latency=args.latency,
     )  # fmt: skip
     facts = results.record(_typed(args), seeds={"plans": settings.seed})
     if args.out is None:
         with tempfile.TemporaryDirectory(prefix="nav-vlm-walks-") as folder:
-            figures = evaluate(settings, Path(folder), workers=args.workers)
+            figures = evaluate(settings, Path(folder), workers=args.workers, ray=args.ray)
     else:
-        figures = evaluate(settings, args.out, workers=args.workers)
+        figures = evaluate(settings, args.out, workers=args.workers, ray=args.ray)
         if args.page:
             write_page(args.out, settings)
     if args.results is not None:
@@ -88,6 +95,8 @@ def _typed(args: argparse.Namespace) -> str:
         value = getattr(args, name)
         if value and value not in ("default", "cpu"):
             words += [f"--{name}", str(value)]
+    if args.latency is not None:
+        words += ["--latency", f"{args.latency:g}"]
     for path in args.plan:
         words += ["--plan", str(path)]
     for name in ("out", "results"):

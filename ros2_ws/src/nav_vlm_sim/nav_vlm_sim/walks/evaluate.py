@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from nav_vlm_node.cluster import cluster
 from nav_vlm_node.errors import UserError
 from nav_vlm_sim.processes import start_worker
 from nav_vlm_sim.walks import records
@@ -29,13 +30,16 @@ FIRST_PLAN, PLANS = 10_000_000, 100_000  # the plans of seed S are those from FI
 FIRST_LEARNED_SEED = 5000  # walks of this seed and those after it are to learn from; no guide is measured on them
 COUNTED = "AB"  # classes that the episodes are of; C comes beside them, one for every COUNTED_PER_C
 COUNTED_PER_C = 4
+MOST_LATENCY = 60.0  # seconds
+RAY_TRIES = 2  # of a walk whose process died
 EPISODES, SETTINGS = "episodes.jsonl", "settings.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """episodes: walks of classes A and B, half of each; a quarter as many of class C come beside them. plans: YAML
-    files to walk in place of drawn ones, every walk that is in them. model, adapter: of the model guide."""
+    files to walk in place of drawn ones, every walk that is in them. model, adapter: of the model guide. latency: None
+    for wearers who stand still while they wait for an answer; else the seconds that they walk on meanwhile."""
 
     episodes: int
     seed: int
@@ -45,10 +49,13 @@ class Settings:
     model: str = ""
     adapter: str = "default"
     device: str = "cpu"
+    latency: float | None = None
 
     def __post_init__(self) -> None:
         if self.episodes < 1 or not 0 <= self.seed < 10_000:
             raise UserError("--episodes: give 1 or more; --seed: a whole number from 0 to 9999")
+        if self.latency is not None and not 0 <= self.latency <= MOST_LATENCY:
+            raise UserError(f"--latency {self.latency:g}: give 0 to {MOST_LATENCY:g} seconds")
         if self.manner not in MANNERS:
             raise UserError(f"no walker {self.manner!r}; use {', '.join(MANNERS)}")
         for guide in self.guides:
@@ -71,10 +78,13 @@ class Task:
         return f"{self.guide} {self.plan} {self.walk} {self.seed}"
 
 
-def evaluate(settings: Settings, out: Path, *, workers: int | None = None, quiet: bool = False) -> dict[str, Any]:
+def evaluate(
+    settings: Settings, out: Path, *, workers: int | None = None, ray: str | None = None, quiet: bool = False
+) -> dict[str, Any]:
     """Walks everything that `out` does not hold yet, and what came out of it. Raises UserError.
 
-    Interrupted, the same call goes on where it stopped. The result depends on the settings alone.
+    Interrupted, the same call goes on where it stopped. The result depends on the settings alone. ray: None for
+    processes of this machine, "" for a Ray of its own, else the address of one.
     """
     tasks = [Task(guide, *place) for place in places(settings) for guide in settings.guides]
     done = _claim(out, settings)
@@ -84,7 +94,9 @@ def evaluate(settings: Settings, out: Path, *, workers: int | None = None, quiet
         (out / EPISODES).open("a", encoding="utf-8") as file,
         tqdm(total=len(tasks), initial=len(tasks) - len(missing), unit="walk", mininterval=often, disable=quiet) as bar,
     ):
-        for task, episode in _walk_all(settings, missing, workers or os.cpu_count() or 1):
+        count = workers or os.cpu_count() or 1
+        walked = _walk_all(settings, missing, count) if ray is None else _walk_on_ray(settings, missing, count, ray)
+        for task, episode in walked:
             kept = records.to_json(episode)
             done[task.key] = records.from_json(kept)  # what a later run will know of it
             file.write(json.dumps({"key": task.key, "episode": kept}) + "\n")
@@ -179,3 +191,26 @@ def _walk_all(settings: Settings, tasks: Sequence[Task], workers: int) -> Iterat
             ) from None
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _walk_on_ray(
+    settings: Settings, tasks: Sequence[Task], workers: int, address: str
+) -> Iterator[tuple[Task, Episode]]:
+    """The same by Ray: a task of one processor each. Raises UserError."""
+    from nav_vlm_sim.walks.working import walk_one
+
+    if not tasks:
+        return
+    gpus = 1 / workers if settings.device.startswith("cuda") else 0
+    with cluster(address, workers, quiet=True) as ray:
+        remote = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RAY_TRIES)(walk_one)
+        waiting = {remote.remote(settings, task): task for task in tasks}
+        while waiting:
+            (done, *_), _ = ray.wait(list(waiting))
+            task = waiting.pop(done)
+            try:
+                yield task, ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, UserError):
+                    raise error.cause from None
+                raise

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.instruction import Step
 from nav_vlm_node.view import View
 from nav_vlm_sim.records import Frame, frame_at
 from nav_vlm_sim.shards import clear_drafts, on_all_cores, write_shard
+from nav_vlm_sim.truth import NEW_TARGETS, Observation
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.building import build
 from nav_vlm_sim.walks.crowd import Crowd
@@ -25,6 +27,7 @@ from nav_vlm_sim.walks.procedural import plan_of
 from nav_vlm_sim.walks.rig import CAMERA, RIG, camera_pose
 from nav_vlm_sim.walks.space import Space, solids_of
 
+LIKE = dict.fromkeys(NEW_TARGETS, "box")
 ALIKE = 0.2, math.radians(10)  # metres, radians: of two places nearer together than this one is enough
 
 
@@ -100,4 +103,17 @@ def frames_of_turns(number: int, turns: Sequence[Turn], view: View) -> Iterable[
                 world.load(scene)
             world.light(building.lights_at(turn.x, turn.y))
             pose = camera_pose(number, turn.time, turn.x, turn.y, turn.yaw)
-            yield frame_at(world, scene, index, view, pose, CAMERA, RIG)
+            frame = frame_at(world, scene, index, view, pose, CAMERA, RIG)
+            yield replace(frame, observation=_in_known_words(frame.observation))
+
+
+def _in_known_words(observation: Observation) -> Observation:
+    """A thing in the way that only these buildings have is called by what is most like it in the others."""
+
+    def named(step: Step) -> Step:
+        return replace(step, landmark=LIKE.get(step.landmark, step.landmark))
+
+    targets = {
+        name: replace(target, hazards=tuple(map(named, target.hazards))) for name, target in observation.targets.items()
+    }
+    return replace(observation, targets=targets, ahead=named(observation.ahead) if observation.ahead else None)

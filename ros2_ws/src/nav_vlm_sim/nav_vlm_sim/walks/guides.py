@@ -15,7 +15,7 @@ from nav_vlm_node.language import render
 from nav_vlm_node.score import wrap
 from nav_vlm_node.vlm.protocol import Engine
 from nav_vlm_node.wayfinder import Wayfinder
-from nav_vlm_sim.walks.episode import Picture, Situation, first_leg
+from nav_vlm_sim.walks.episode import Guiding, Picture, Situation, first_leg
 from nav_vlm_sim.walks.rig import CAMERA, RIG
 from nav_vlm_sim.walks.walker import LEG
 
@@ -102,6 +102,23 @@ class ModelGuide:
         self._asked += 1
         frame = Frame(picture, stamp=situation.time, camera=CAMERA)
         return self._wayfinder.answer(frame, situation.question, situation.place)
+
+
+class DelayedGuide:
+    """Another guide's answers, so many seconds late: the wearer walks on slowly meanwhile, as people do."""
+
+    def __init__(self, guide: Guiding, seconds: float) -> None:
+        self._guide, self._seconds = guide, seconds
+
+    def begin(self, seed: int) -> None:
+        """As the other."""
+        self._guide.begin(seed)
+
+    def tell(self, situation: Situation) -> Instruction:
+        """The answer to the picture of then."""
+        answer = self._guide.tell(situation)
+        situation.body.stroll(self._seconds)
+        return answer
 
 
 def _said(status: Status, steps: tuple[Step, ...]) -> Instruction:

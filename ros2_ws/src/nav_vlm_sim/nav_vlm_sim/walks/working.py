@@ -46,7 +46,10 @@ def walk_one(settings: Settings, task: Task) -> Episode:
         _KEPT.stage = task.plan, Stage(plan, _KEPT.painter)
     stage = _KEPT.stage[1]
     walk = stage.building.plan.walks[task.walk]
-    return run(stage, walk, _guide(settings, task.guide), task.seed, settings.manner)
+    guide = _guide(settings, task.guide)
+    if settings.latency is None:
+        return run(stage, walk, guide, task.seed, settings.manner)
+    return run(stage, walk, guides.DelayedGuide(guide, settings.latency), task.seed, settings.manner, thinking=0.0)
 
 
 def _guide(settings: Settings, name: str) -> Guiding:

@@ -1,0 +1,83 @@
+"""What leads on to a goal: open doors and signs that were seen, and the goal itself where it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nav_vlm_node.instruction import NAN, Action, Instruction, Step
+from nav_vlm_node.score import told, wrap
+from nav_vlm_node.session.trail import LEG, TRIES, Place, apart, heading_to
+
+OPEN_DOOR, EXIT_SIGN = "open door", "exit sign"  # what leads on to a goal that is not in view
+GOAL = ""  # the landmark of a clue that is the goal itself
+SAME = 1.6  # metres: two sightings of a door or sign nearer together than this are of the same one
+NEARER = 0.3  # metres that a leg must gain
+BEFORE = 0.9  # metres before a door, from where it is gone through in one leg
+BEYOND = 1.2  # metres behind an open door, from where the next look is worth it
+PASSED = 0.4  # metres behind a door, from where it has been gone through
+BESIDE = 1.5  # metres off the way through a door, at most
+SHIFT = 0.3  # metres to the side of where the last try to get through went
+
+
+@dataclass(eq=False)
+class Clue:
+    """The goal, an open door or a sign that was seen: where it is, how often the wearer has been there, and the
+    heading that a sign's arrow means [rad, NaN]. approach: heading through a door from where it was seen [rad, NaN].
+    nearest: metres, so far. tries: legs in a row that led no nearer, or not through."""
+
+    landmark: str
+    x: float
+    y: float
+    visits: int = 0
+    onward: float = NAN
+    approach: float = NAN
+    nearest: float = math.inf
+    tries: int = 0
+
+    def out_of_reach(self, gap: float, most: int = TRIES) -> bool:
+        """Whether leg after leg has led no nearer than this many metres. Asked once before each leg."""
+        if gap < self.nearest - NEARER:
+            self.nearest, self.tries = gap, 0
+        else:
+            self.tries += 1
+        return self.tries >= most
+
+    def seen_at(self, x: float, y: float, place: Place) -> None:
+        """A look from a place: of one that was not reached yet, the nearer look is the better one."""
+        if self.visits:
+            return
+        self.x, self.y = x, y
+        if math.isnan(self.approach) or apart(self, place) > BEFORE:
+            self.approach = heading_to(place, self)
+
+    def passed_by(self, place: Place) -> bool:
+        """Whether the wearer is on the far side of this door, from where it was approached."""
+        if self.landmark != OPEN_DOOR or math.isnan(self.approach):
+            return False
+        off = wrap(heading_to(self, place) - self.approach)
+        gap = apart(self, place)
+        return PASSED < gap * math.cos(off) < LEG + BEYOND and abs(gap * math.sin(off)) < BESIDE
+
+    def leave_behind(self) -> None:
+        """It was reached, or cannot be."""
+        self.visits, self.approach, self.nearest, self.tries = self.visits + 1, NAN, math.inf, 0
+
+    def beside(self, place: Place) -> float:
+        """How far the wearer is to the right of the line through this door [m]; each further try is along another."""
+        shift = 0.0 if not self.tries else SHIFT * (1 if self.tries % 2 else -1)
+        return shift - apart(self, place) * math.sin(heading_to(self, place) - self.approach)
+
+
+def seen_in(instruction: Instruction, names: Iterable[str]) -> tuple[str, float, float]:
+    """Which of these an answer sends to or locates, its direction and its distance [rad, m]; "" for none."""
+    direction, distance = told(instruction.steps)
+    named = [s.landmark for s in instruction.steps if s.action in (Action.MOVE, Action.LOCATE)]
+    landmark = next((name for name in named if name in names), "")
+    return ("" if math.isnan(direction) else landmark), direction, LEG if math.isnan(distance) else distance
+
+
+def arrow_of(steps: Iterable[Step]) -> float:
+    """Where a sign's arrow points, from facing it [rad]; NaN for none."""
+    return next((step.bearing for step in steps if step.action is Action.SIGN), NAN)

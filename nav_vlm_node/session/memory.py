@@ -1,0 +1,244 @@
+"""`Session`: one goal's memory, and what it makes of an answer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
+from nav_vlm_node.language import Style, render
+from nav_vlm_node.score import told, wrap
+from nav_vlm_node.session.clues import EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
+from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
+from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
+
+LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
+SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
+LOOKS = 6  # in a row, at most, before the wearer goes on to another place
+KEPT = 3 * LOOKS  # looks that are remembered
+HERE = 1.2  # metres: from within this circle a heading that was looked at stays looked at
+REACHED = 0.5  # metres from where the goal should be: it is not there
+BEEN = 0.7  # metres around where the wearer has been: their cane would have found the goal
+ABSENT = 1.2  # metres around where the goal was said to be and never came nearer
+DOUBTS = 5  # sightings of the goal that lead no nearer, after which it is not believed
+ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
+
+Ask = Callable[[str], Instruction]
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """instruction: what to tell the wearer. searching: it only turns them to look elsewhere, or walks them there."""
+
+    instruction: Instruction
+    searching: bool = False
+
+
+@dataclass
+class Session:
+    """One goal's memory. `heed` every answer with the place it was asked from; begin a new one for a new goal."""
+
+    style: Style = Style()
+    _trail: Trail = field(default_factory=Trail)
+    _looked: list[Place] = field(default_factory=list)
+    _clues: list[Clue] = field(default_factory=list)
+    _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
+    _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
+    _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
+    _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
+    _turned: int = 0  # looks in a row that found nothing
+    _roamed: int = 0  # legs in a row to where nobody was yet
+
+    def heed(self, instruction: Instruction, place: Place, ask: Ask | None = None) -> Guidance:
+        """What to tell instead of one picture's answer; the answer itself where it leads to the goal.
+
+        ask: answers another question about the same picture; without it a search knows only the doors it is told of.
+        """
+        if instruction.status not in (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE):
+            return Guidance(instruction)
+        self._trail.arrive(place)
+        self._notice(place)
+        guidance = self._made_of(instruction, place, ask)
+        self._trail.leave(guidance.instruction)
+        return guidance
+
+    def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
+        if instruction.status is Status.OK:
+            if self._believed(instruction, place):
+                blocked = self._trail.stuck and any(step.action is Action.CAUTION for step in instruction.steps)
+                return self._aside(instruction, place) if blocked else Guidance(instruction)
+            instruction = unseen(instruction)
+        at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
+        if self._trail.stuck and not at_door:
+            return self._aside(instruction, place)
+        led = self._led_on(instruction, place) if instruction.status is Status.NOT_VISIBLE else None
+        return led or self._search(instruction, place, ask)
+
+    def _notice(self, place: Place) -> None:
+        """Which door the wearer has come through, and which sign they have come to."""
+        for door in [clue for clue in self._clues if clue.passed_by(place)]:
+            door.leave_behind()
+            self._turned = self._roamed = 0
+            if self._going is door:
+                self._going = None
+        under = {k for k, clue in enumerate(self._clues) if clue.landmark == EXIT_SIGN and apart(clue, place) < HERE}
+        for k in under - self._under:
+            self._clues[k].visits += 1
+        self._under = under
+
+    # ---- the goal --------------------------------------------------------------------------------
+
+    def _believed(self, instruction: Instruction, place: Place) -> bool:
+        """Whether the goal may be where an answer says; it is kept, as it may leave the picture."""
+        direction, distance = told(instruction.steps)
+        if math.isnan(direction) or math.isnan(distance):
+            self._going = None
+            return True
+        spot = beyond(place, place.yaw + direction, distance)
+        been = [p for p in self._trail.places if apart(p, place) > BEEN]
+        if any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent):
+            return False
+        self._goal.x, self._goal.y = spot.x, spot.y
+        if not self._trail.stopped and self._goal.out_of_reach(distance, DOUBTS):
+            self._absent.append(spot)
+            self._lose_goal()
+            return False
+        self._going, self._turned = self._goal, 0
+        return True
+
+    def _lose_goal(self) -> None:
+        self._goal = Clue(GOAL, NAN, NAN)
+        self._going = None
+
+    # ---- what is in the way ----------------------------------------------------------------------
+
+    def _aside(self, instruction: Instruction, place: Place) -> Guidance:
+        """Around what keeps the wearer where they are: a short leg to one side, the next time to the other."""
+        direction, _ = told(instruction.steps)
+        way = place.yaw if math.isnan(direction) else place.yaw + direction
+        if self._going is not None:
+            way = heading_to(place, self._going)
+        hazard = next((s.bearing for s in instruction.steps if s.action is Action.CAUTION), NAN)
+        turn = wrap(self._trail.aside(way, place.yaw + hazard) - place.yaw)
+        return self._saying(doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
+
+    # ---- what leads on ---------------------------------------------------------------------------
+
+    def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
+        """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
+        clue, reach = self._clue_of(instruction, place)
+        if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
+            return None
+        arrow = arrow_of(instruction.steps)
+        if not math.isnan(arrow):
+            clue.onward = wrap(heading_to(place, clue) + arrow)
+        if clue.out_of_reach(reach):
+            clue.leave_behind()
+            self._going = None
+            return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
+        self._going, self._turned = clue, 0
+        if clue.landmark == OPEN_DOOR:
+            return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
+        if reach > LEG:
+            return Guidance(instruction)
+        self._going = None
+        if math.isnan(arrow):
+            return Guidance(instruction)
+        clue.visits += 1
+        return Guidance(self._worded(instruction, under_sign(instruction.steps, reach)))
+
+    def _clue_of(self, instruction: Instruction, place: Place) -> tuple[Clue | None, float]:
+        """The open door or sign that an answer sends to or locates, and how far it is."""
+        landmark, direction, reach = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
+        if not landmark:
+            return None, NAN
+        spot = beyond(place, place.yaw + direction, reach)
+        alike = [clue for clue in self._clues if clue.landmark == landmark and apart(clue, spot) < SAME]
+        if not alike:
+            self._clues.append(Clue(landmark, spot.x, spot.y))
+        found = min(alike, key=lambda clue: apart(clue, spot)) if alike else self._clues[-1]
+        found.seen_at(spot.x, spot.y, place)
+        return found, reach
+
+    def _by_arrow(self, instruction: Instruction, clue: Clue, place: Place) -> Instruction:
+        """The way that a sign's arrow points, from here."""
+        turn = Step(Action.TURN, wrap(clue.onward - place.yaw))
+        return self._worded(instruction, (*kept(instruction.steps), turn, Step(Action.MOVE, 0.0, LEG)))
+
+    # ---- searching -------------------------------------------------------------------------------
+
+    def _search(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
+        """Another way to look from here; after all of them, on to a door, or to where nobody has been yet."""
+        self._looked = [*self._looked[1 - KEPT :], place]
+        if ask is not None:
+            door = ask(f"Where is the {OPEN_DOOR}?")
+            if door.status is Status.OK:
+                self._clue_of(door, place)
+        self._give_up(place)
+        if self._going is None:
+            turn = self._fresh_look(place)
+            if turn is not None:
+                self._turned += 1
+                return self._saying(instruction, (Step(Action.TURN, turn),))
+            self._going = self._next_door(place)
+        self._turned = 0
+        if self._going is not None:
+            return self._saying(instruction, self._towards(self._going, place))
+        self._roamed += 1
+        turn = wrap(self._trail.freest(place) - place.yaw)
+        return self._saying(instruction, (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG)))
+
+    def _give_up(self, place: Place) -> None:
+        """What the wearer is on the way to, where they cannot get nearer, or are there."""
+        going = self._going
+        if going is None:
+            return
+        gap = apart(going, place)
+        if going is self._goal and (gap < REACHED or going.out_of_reach(gap)):
+            self._lose_goal()
+        elif going is not self._goal and going.out_of_reach(gap):
+            going.leave_behind()
+            self._going = None
+
+    def _fresh_look(self, place: Place) -> float | None:
+        """A turn to where nobody has looked from here [rad], to the same side as the last: it goes round once."""
+        if self._turned >= LOOKS:
+            return None
+        here = [p for p in self._looked if apart(p, place) < HERE]
+        turns = [LOOK, -LOOK, 2 * LOOK, -2 * LOOK, math.pi]
+        turns = [turn for turn in turns if all(abs(wrap(place.yaw + turn - p.yaw)) > SEEN for p in here)]
+        if len(here) > 1:
+            last = wrap(here[-1].yaw - here[-2].yaw)
+            turns = [turn for turn in turns if turn * last > 0] or turns
+        return min(turns, key=abs, default=None)
+
+    def _next_door(self, place: Place) -> Clue | None:
+        """The nearest door that was not gone through; after some legs without one, the one least gone through."""
+        doors = [clue for clue in self._clues if clue.landmark == OPEN_DOOR]
+        if self._roamed < ROAMS:
+            doors = [door for door in doors if not door.visits]
+        return min(doors, key=lambda door: (door.visits, apart(door, place)), default=None)
+
+    def _towards(self, clue: Clue, place: Place) -> Steps:
+        """One leg to what the wearer is on the way to, by odometry."""
+        if clue.landmark == OPEN_DOOR:
+            self._roamed = 0
+            if math.isnan(clue.approach):
+                clue.approach = heading_to(place, clue)
+        elif clue is not self._goal and apart(clue, place) <= LEG:
+            self._going = None
+            clue.visits += 1
+        return towards(self._trail, place, clue)
+
+    # ---- saying ----------------------------------------------------------------------------------
+
+    def _saying(self, instruction: Instruction, steps: Steps) -> Guidance:
+        """A search, with the warnings of the answer."""
+        return Guidance(self._worded(instruction, (*kept(instruction.steps), *steps)), searching=True)
+
+    def _worded(self, instruction: Instruction, steps: Steps) -> Instruction:
+        spoken = render(steps, self.style)
+        if instruction.status is Status.POOR_IMAGE:
+            spoken = f"{instruction.text} {spoken}"
+        return replace(instruction, steps=steps, text=spoken)

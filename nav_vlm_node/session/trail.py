@@ -1,0 +1,117 @@
+"""Where the wearer has been, and which legs came to nothing."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from nav_vlm_node.instruction import NAN, Action, Instruction, Step
+from nav_vlm_node.score import told, wrap
+
+LEG = 2.0  # metres that are walked before the next question
+TRIES = 3  # legs in a row that lead nowhere, after which another way is tried
+STOPPED = 0.4  # metres: a leg that ends sooner has met something
+AWAY = 1.2  # metres from where the first of them began: nearer than this they led nowhere
+ASIDE = tuple(math.radians(a) for a in (90, -90, 150, -150))  # from the way that is blocked; one after the other
+HEADINGS = tuple(math.radians(a) for a in (0, 45, -45, 90, -90, 135, -135, 180))
+
+
+class Spot(Protocol):
+    """Anything that is somewhere: metres in the frame of the odometry."""
+
+    @property
+    def x(self) -> float: ...
+    @property
+    def y(self) -> float: ...
+
+
+class Place(NamedTuple):
+    """Where the wearer is and faces, by odometry: metres and radians in any fixed frame (REP-105 `odom`)."""
+
+    x: float
+    y: float
+    yaw: float
+
+
+def apart(a: Spot, b: Spot) -> float:
+    """Metres between two spots."""
+    return math.dist((a.x, a.y), (b.x, b.y))
+
+
+def beyond(spot: Spot, heading: float, distance: float) -> Place:
+    """The place so far from a spot, faced in the heading [rad, m]."""
+    return Place(spot.x + distance * math.cos(heading), spot.y + distance * math.sin(heading), heading)
+
+
+def heading_to(a: Spot, b: Spot) -> float:
+    """From one spot to another [rad]."""
+    return math.atan2(b.y - a.y, b.x - a.x)
+
+
+@dataclass
+class Trail:
+    """The places of all questions so far. `arrive` at each, and `leave` with what was told there."""
+
+    places: list[Place] = field(default_factory=list)
+    stopped: bool = False  # whether the last leg ended at once
+    _blocked: list[Place] = field(default_factory=list)  # where a leg did, facing along it
+    _leg: float = NAN  # heading of the last one
+    _look: float = NAN  # the last turn without one [rad]
+    _overs: list[float] = field(default_factory=list)  # by how much such turns were overdone [rad]
+    _anchor: Place = Place(0.0, 0.0, 0.0)
+    _tries: int = 0
+    _asides: int = 0
+
+    def arrive(self, place: Place) -> None:
+        """Notes what has come of the last leg."""
+        self.stopped = False
+        if self.places and not math.isnan(self._look):
+            turned = wrap(place.yaw - self.places[-1].yaw)
+            self._overs.append(math.copysign(1.0, self._look) * wrap(turned - self._look))
+        if not self.places:
+            self._anchor = place
+        elif not math.isnan(self._leg):
+            self._tries += 1
+            self.stopped = apart(self.places[-1], place) < STOPPED
+            if self.stopped:
+                self._blocked.append(self.places[-1]._replace(yaw=self._leg))
+        if apart(self._anchor, place) > AWAY:
+            self._anchor, self._tries, self._asides = place, 0, 0
+        self.places.append(place)
+
+    def leave(self, instruction: Instruction) -> None:
+        """Notes where the wearer is sent from the last place."""
+        direction, distance = told(instruction.steps)
+        leg = not math.isnan(distance)
+        self._leg = wrap(self.places[-1].yaw + direction) if leg else NAN
+        self._look = NAN if leg or abs(direction) > HEADINGS[5] else direction
+
+    @property
+    def stuck(self) -> bool:
+        """Whether leg after leg has led nowhere: something is in the way."""
+        return self._tries >= TRIES
+
+    def turn(self, wanted: float) -> Step:
+        """What to say so that the wearer turns by so much [rad]: most turn too far, by nearly the same angle each time
+        (Ahmetovic et al. 2018, "Turn right"), but never by more than they were told."""
+        over = max(0.0, statistics.median(self._overs)) if self._overs else 0.0
+        return Step(Action.TURN, wanted - math.copysign(min(over, abs(wanted) / 2), wanted))
+
+    def aside(self, blocked: float, hazard: float) -> float:
+        """The heading to step aside in, from the one that is blocked: first away from the hazard [rad, NaN]."""
+        first = -1.0 if wrap(hazard - blocked) > 0 else 1.0
+        turn = ASIDE[self._asides % len(ASIDE)] * first
+        self._asides, self._tries = self._asides + 1, 0
+        return wrap(blocked + turn)
+
+    def freest(self, place: Place) -> float:
+        """The heading in which a leg leads farthest from where the wearer has been, and met nothing so far."""
+
+        def gain(turn: float) -> float:
+            heading = place.yaw + turn
+            met = any(apart(b, place) < AWAY and abs(wrap(b.yaw - heading)) < HEADINGS[1] for b in self._blocked)
+            return min(apart(beyond(place, heading, LEG), p) for p in self.places) - (LEG if met else 0.0)
+
+        return wrap(place.yaw + max(HEADINGS, key=lambda turn: round(gain(turn), 1)))

@@ -1,0 +1,124 @@
+"""A guide that remembers: what one picture leaves open is completed, for one goal at a time, and only with odometry."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from nav_vlm_node.frames import Frame
+from nav_vlm_node.guide import Guide, Listener
+from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.score import told
+from nav_vlm_node.session import Place
+from nav_vlm_node.vlm.scripted import ScriptedEngine
+from nav_vlm_node.wayfinder import FORGOTTEN, Wayfinder
+from tests.pictures import room
+
+HERE = Place(0.0, 0.0, 0.0)
+EXIT, LIFT = "How do I get to the exit?", "How do I get to the lift?"
+NOT_THERE = {
+    EXIT: "Caution, chair ahead at 1 metre. No exit in view. Turn slowly to look around.",
+    LIFT: "No lift in view. Turn slowly to look around.",
+    "Where is the open door?": "No open door in view.",
+    "Is anything in my way to the exit?": "Caution, chair ahead at 1 metre.",
+}
+
+
+def finder(answers: Any = NOT_THERE) -> tuple[Wayfinder, ScriptedEngine]:
+    engine = ScriptedEngine(answers)
+    return Wayfinder(Guide(engine)), engine
+
+
+def look(wayfinder: Wayfinder, query: str = EXIT, place: Place | None = HERE, stamp: float = 1.0) -> Instruction:
+    return wayfinder.answer(Frame(room(), stamp=stamp), query, place)
+
+
+def heading(instruction: Instruction) -> float:
+    return told(instruction.steps)[0]
+
+
+def test_nobody_who_says_where_is_no_memory() -> None:
+    wayfinder, engine = finder()
+    alone = Guide(ScriptedEngine(NOT_THERE)).answer(Frame(room(), stamp=1.0), EXIT)
+    for _ in range(2):
+        found = look(wayfinder, place=None)
+        assert (found.status, found.text, found.steps) == (Status.NOT_VISIBLE, alone.text, alone.steps)
+    assert engine.queries == [EXIT, EXIT]
+
+
+def test_a_search_has_a_status_of_its_own_and_keeps_the_warning() -> None:
+    found = look(finder()[0])
+    assert found.status is Status.SEARCHING
+    assert heading(found) == pytest.approx(math.radians(60))
+    assert found.steps[0].action is Action.CAUTION
+    assert "NOT_VISIBLE" in found.message
+    assert Action.SCAN not in [step.action for step in found.steps]
+
+
+def test_what_was_looked_at_is_remembered_for_this_goal_alone() -> None:
+    wayfinder, _ = finder()
+    first = look(wayfinder)
+    there = Place(0.0, 0.0, heading(first))
+    second = look(wayfinder, place=there, stamp=5.0)
+    assert heading(second) > 0, "the search goes round the same way"
+    back = Place(0.0, 0.0, math.radians(-60))
+    assert heading(look(wayfinder, place=back, stamp=9.0)) < 0, "what was looked at is not looked at again"
+    fresh = look(wayfinder, LIFT, place=back, stamp=13.0)
+    assert heading(fresh) > 0, "another goal: nothing was looked at yet"
+
+
+def test_who_asks_again_at_once_is_told_the_same_and_nothing_is_counted() -> None:
+    """Somebody who did not listen has not walked into anything either."""
+    wayfinder, _ = finder()
+    first = look(wayfinder)
+    for k in range(5):
+        again = look(wayfinder, stamp=1.5 + 0.2 * k)
+        assert (again.status, again.steps, again.text) == (first.status, first.steps, first.text)
+    person = {EXIT: "Caution, person ahead at 1 metre. Move 4 metres to the exit."}
+    impatient, _ = finder(person)
+    answers = [look(impatient, stamp=1.0 + 0.5 * k) for k in range(6)]
+    assert {answer.status for answer in answers} == {Status.OK}
+    patient, _ = finder(person)
+    answers = [look(patient, stamp=1.0 + 5.0 * k) for k in range(6)]
+    assert Status.SEARCHING in {answer.status for answer in answers}, "who waited is stopped by something"
+
+
+@pytest.mark.parametrize("stamp", [1.0 + FORGOTTEN + 1, 0.5])
+def test_a_long_pause_or_a_clock_set_back_forgets(stamp: float) -> None:
+    wayfinder, _ = finder()
+    look(wayfinder)
+    looked = Place(0.0, 0.0, math.radians(-60))
+    assert heading(look(wayfinder, place=looked, stamp=stamp)) > 0
+
+
+def test_forget_forgets() -> None:
+    wayfinder, _ = finder()
+    look(wayfinder)
+    wayfinder.forget()
+    assert heading(look(wayfinder, place=Place(0.0, 0.0, math.radians(-60)), stamp=2.0)) > 0
+
+
+def test_a_warning_or_an_unknown_place_is_told_as_it_is() -> None:
+    wayfinder, _ = finder()
+    warned = look(wayfinder, "Is anything in my way to the exit?")
+    assert warned.status is Status.OK
+    assert [step.action for step in warned.steps] == [Action.CAUTION]
+    unknown = look(wayfinder, "Where is the helicopter?")
+    assert unknown.status is Status.OK
+    assert [step.action for step in unknown.steps] == [Action.UNKNOWN]
+
+
+@pytest.mark.parametrize("place", [HERE, None])
+def test_directions_are_held_back_until_memory_has_spoken(place: Place | None) -> None:
+    wayfinder, _ = finder({EXIT: "Caution, chair ahead at 1 metre. Turn left 35 degrees. Move 4 metres to the exit."})
+    clauses: list[str] = []
+    found = wayfinder.answer(
+        Frame(room(), stamp=1.0), EXIT, place, listener=Listener(on_clause=clauses.append), query_id="q", priority=1
+    )
+    assert found.status is Status.OK
+    assert found.released == tuple(clauses)
+    assert (found.query_id, found.priority) == ("q", 1)
+    assert any("chair" in clause for clause in clauses)
+    assert any("left" in clause for clause in clauses) == (place is None)
