@@ -156,7 +156,13 @@ def _topics(node: Any, meanings: Mapping[str, str] = MEANINGS) -> dict[str, list
         name = f"/{name}" if name in ("diagnostics", "clock") else name
         if name in ("rosout", "parameter_events") or name.startswith(f"{node.get_name()}/"):
             continue
-        found[name] = [direction, f"`{name}`", f"`{_type(end.msg_type)}`", _qos(end.qos_profile), _meaning(name, meanings)]
+        found[name] = [
+            direction,
+            f"`{name}`",
+            f"`{_type(end.msg_type)}`",
+            _qos(end.qos_profile),
+            _meaning(name, meanings),
+        ]
     return found
 
 
