@@ -45,12 +45,12 @@ class Clue:
         return self.tries >= most
 
     def seen_at(self, x: float, y: float, place: Place) -> None:
-        """A look from a place: of one that was not reached yet, the nearer look is the better one."""
-        if self.visits:
+        """A look from a place: of one that was not reached yet, the nearer look is the better one, but from within its
+        frame nobody sees where a door is."""
+        if self.visits or (not math.isnan(self.approach) and math.dist((x, y), place[:2]) <= BEFORE):
             return
         self.x, self.y = x, y
-        if math.isnan(self.approach) or apart(self, place) > BEFORE:
-            self.approach = heading_to(place, self)
+        self.approach = heading_to(place, self)
 
     def passed_by(self, place: Place) -> bool:
         """Whether the wearer is on the far side of this door, from where it was approached."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session.clues import EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
+from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
@@ -127,6 +127,7 @@ class Session:
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
+        known = len(self._clues)
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None
@@ -139,6 +140,8 @@ class Session:
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
         self._going, self._turned = clue, 0
         if clue.landmark == OPEN_DOOR:
+            if reach <= BEFORE and clue in self._clues[:known]:  # in its frame: what was seen from farther away is better
+                return self._saying(instruction, self._towards(clue, place))
             return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
         if reach > LEG:
             return Guidance(instruction)

@@ -61,8 +61,8 @@ class Guiding(Protocol):
 @dataclass
 class Turn:
     """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
-    answer sends to the other side, and not along the way around something either; None where it gives no direction,
-    or the way is nearly ahead. people: [x, y,
+    answer sends to the other side, and neither along the way around something nor to another goal of that name in
+    sight; None where it gives no direction, or the way is nearly ahead. people: [x, y,
     heading] of everybody who moves, in the crowd's order."""
 
     time: float
@@ -135,6 +135,12 @@ class Stage:
             known = [point for point in around(item) if self.space.nearest(*point)[0] >= TIGHT]
             self._near[id(item)] = known
         return known
+
+    def bearings(self, body: Walker, goal: str) -> list[float]:
+        """Where the goals of that name are that nothing hides from somebody who stands there [rad]."""
+        here = (body.x, body.y)
+        shown = [g for g in self.goals(goal) if any(self.space.in_sight(here, to) for to in self._approaches(g))]
+        return [_bearing(body, (item.x, item.y)) for item in shown]
 
     def arrived(self, x: float, y: float, goal: str) -> bool:
         """Whether somebody who stands there has arrived."""
@@ -223,7 +229,7 @@ def run(
             world=stage.space, body=body, way=way,
         )  # fmt: skip
         instruction = guide.tell(situation)
-        episode.turns.append(_turn(stage, body, way, instruction))
+        episode.turns.append(_turn(stage, walk, body, way, instruction))
         episode.turns[-1].people = [[round(v, 3) for v in (p.x, p.y, p.heading)] for p in crowd.people]
         words = len(instruction.text.split())
         episode.words += words
@@ -235,7 +241,7 @@ def run(
     return episode
 
 
-def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
+def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
     here = (body.x, body.y)
     wanted = _bearing(body, next((p for p in reversed(way[1:]) if stage.space.in_sight(here, p)), None))
     direction = math.nan
@@ -243,8 +249,8 @@ def _turn(stage: Stage, body: Walker, way: list[Point], instruction: Instruction
         direction, _ = told(instruction.steps)
     reversal = None
     if not math.isnan(direction) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
-        either = (wanted, _bearing(body, first_leg(stage.space, way)))
-        reversal = side(direction) * side(wanted) < 0 and all(abs(wrap(direction - b)) > OFF_CENTRE for b in either)
+        fine = [wanted, _bearing(body, first_leg(stage.space, way)), *stage.bearings(body, walk.goal)]
+        reversal = side(direction) * side(wanted) < 0 and all(abs(wrap(direction - b)) > OFF_CENTRE for b in fine)
     return Turn(
         body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, direction, wanted, reversal
     )
