@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, run
@@ -82,6 +82,24 @@ def test_a_guide_that_sends_the_wrong_way_reverses(stage: Stage) -> None:
     found = summarise(episodes)
     assert found["reversal_rate"]["value"] > 0.5
     assert found["spl"]["value"] < 0.5
+
+
+def test_another_goal_of_that_name_in_sight_is_no_wrong_way() -> None:
+    """Two chairs: the nearer one is behind a table, the farther one in plain view to the other side."""
+    room = Room(name="room", x=(0.0, 10.0), y=(0.0, 6.0))
+    chairs = (Thing(kind="chair", x=4.5, y=4.6), Thing(kind="chair", x=6.5, y=0.8))
+    walk = Walk(x=3.0, y=3.0, yaw=0.0, goal="chair", kind="A")
+
+    class Other(ConstantGuide):
+        def tell(self, situation: Situation) -> Instruction:
+            steps = (Step(Action.TURN, math.atan2(-2.2, 3.5)), Step(Action.MOVE, 0.0, 2.0))
+            return replace(super().tell(situation), steps=steps)
+
+    for things, wrong in ((chairs, False), (chairs[:1], True)):
+        plan = FloorPlan(name="chairs", rooms=(room,), walls=(), things=things, walks=(walk,))
+        turn = run(Stage(plan), walk, Other(), 0).turns[0]
+        assert turn.wanted > math.radians(15)
+        assert turn.reversal is wrong
 
 
 def test_somebody_gives_up(stage: Stage) -> None:
