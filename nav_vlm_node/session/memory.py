@@ -127,7 +127,10 @@ class Session:
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
-        known = len(self._clues)
+        frame = self._frame_around(place)
+        if frame is not None and self._going is not self._goal and seen_in(instruction, (OPEN_DOOR,))[0]:
+            self._going, self._turned = frame, 0
+            return self._saying(instruction, self._towards(frame, place))
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None
@@ -140,8 +143,6 @@ class Session:
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
         self._going, self._turned = clue, 0
         if clue.landmark == OPEN_DOOR:
-            if reach <= BEFORE and clue in self._clues[:known]:  # in its frame: what was seen from farther away is better
-                return self._saying(instruction, self._towards(clue, place))
             return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
         if reach > LEG:
             return Guidance(instruction)
@@ -150,6 +151,14 @@ class Session:
             return Guidance(instruction)
         clue.visits += 1
         return Guidance(self._worded(instruction, under_sign(instruction.steps, reach)))
+
+    def _frame_around(self, place: Place) -> Clue | None:
+        """The door in whose frame the wearer stands: what was seen of it from farther away is better than a look."""
+        for clue in self._clues:
+            near = clue.landmark == OPEN_DOOR and not clue.visits and apart(clue, place) <= BEFORE
+            if near and not clue.out_of_reach(apart(clue, place)):
+                return clue
+        return None
 
     def _clue_of(self, instruction: Instruction, place: Place) -> tuple[Clue | None, float]:
         """The open door or sign that an answer sends to or locates, and how far it is."""

@@ -125,13 +125,13 @@ def test_a_door_that_was_not_got_through_is_tried_again_another_way() -> None:
     assert tried[0] != pytest.approx(tried[1], abs=math.radians(5))
 
 
-@pytest.mark.parametrize("said_now", [50, -50])
-def test_in_the_frame_of_a_door_what_was_seen_from_farther_away_counts(said_now: float) -> None:
+@pytest.mark.parametrize(("said_now", "reach"), [(50, 0.5), (-50, 0.5), (50, 1.4), (-50, 2.5)])
+def test_in_the_frame_of_a_door_what_was_seen_from_farther_away_counts(said_now: float, reach: float) -> None:
     """The way through it is what was seen three metres before, whatever the picture says of the frame."""
     session = Session()
     session.heed(door(20, 3.0), HERE)
     there = Place(2.75 * math.cos(math.radians(20)), 2.75 * math.sin(math.radians(20)), 0.0)
-    guidance = session.heed(door(said_now, 0.5), there)
+    guidance = session.heed(door(said_now, reach), there)
     assert guidance.searching, "by memory"
     assert MISSING in guidance.instruction.steps
     assert turn_of(guidance) == pytest.approx(math.radians(20), abs=math.radians(3))
