@@ -14,6 +14,7 @@ from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
+EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to before it is walked to
 SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
 LOOKS = 6  # in a row, at most, before the wearer goes on to another place
 KEPT = 3 * LOOKS  # looks that are remembered
@@ -127,10 +128,15 @@ class Session:
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
-        frame = self._frame_around(place)
-        if frame is not None and self._going is not self._goal and seen_in(instruction, (OPEN_DOOR,))[0]:
-            self._going, self._turned = frame, 0
-            return self._saying(instruction, self._towards(frame, place))
+        door, direction, _ = seen_in(instruction, (OPEN_DOOR,))
+        if door and self._going is not self._goal:
+            frame = self._frame_around(place)
+            if frame is not None:
+                self._going, self._turned = frame, 0
+                return self._saying(instruction, self._towards(frame, place))
+            if abs(direction) >= EDGE and self._turned < LOOKS:
+                self._looked, self._turned = [*self._looked[1 - KEPT :], place], self._turned + 1
+                return self._saying(instruction, (Step(Action.TURN, direction),))
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None

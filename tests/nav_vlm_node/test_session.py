@@ -125,6 +125,19 @@ def test_a_door_that_was_not_got_through_is_tried_again_another_way() -> None:
     assert tried[0] != pytest.approx(tried[1], abs=math.radians(5))
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_door_at_the_edge_of_the_view_is_looked_at_before_it_is_walked_to(side: int) -> None:
+    session = Session()
+    look = session.heed(door(side * 50, 2.0), HERE)
+    assert look.searching
+    assert not moves(look)
+    assert turn_of(look) == pytest.approx(side * math.radians(50))
+    there = Place(0.0, 0.0, side * math.radians(60))
+    assert not session.heed(door(-side * 10, 2.0), there).searching, "now it is in the middle"
+    endless = Session()
+    assert any(moves(endless.heed(door(side * 50, 2.0), HERE)) for _ in range(LOOKS + 1)), "it ends"
+
+
 @pytest.mark.parametrize(("said_now", "reach"), [(50, 0.5), (-50, 0.5), (50, 1.4), (-50, 2.5)])
 def test_in_the_frame_of_a_door_what_was_seen_from_farther_away_counts(said_now: float, reach: float) -> None:
     """The way through it is what was seen three metres before, whatever the picture says of the frame."""
