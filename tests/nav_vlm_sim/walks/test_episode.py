@@ -12,7 +12,7 @@ import pytest
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim.walks import records
-from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, run
+from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
 from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, OracleGuide, RandomGuide
 from nav_vlm_sim.walks.metrics import by_class, ndtw, spaced, spl, summarise
@@ -185,6 +185,19 @@ def test_classes_are_told_apart_and_c_is_not_counted() -> None:
     assert found["success_rate"]["n"] == 2
     assert found["classes"]["C"]["success_rate"]["value"] == 0.0
     assert length_of(lost.reference) == 4.0
+
+
+def test_wrong_ways_to_a_goal_in_view_are_counted_by_themselves() -> None:
+    def turn(status: Status, reversal: bool | None) -> Turn:
+        return Turn(0.0, 0.0, 0.0, 0.0, status.name, "", 0.5, 0.5, reversal)
+
+    turns = [
+        turn(Status.OK, False), turn(Status.OK, True), turn(Status.OK, None), turn(Status.NOT_VISIBLE, True),
+        turn(Status.NOT_VISIBLE, True), turn(Status.SEARCHING, None),
+    ]  # fmt: skip
+    found = summarise([replace(straight(4.0), turns=turns)])
+    assert (found["reversal_rate"]["value"], found["reversal_rate"]["n"]) == (0.75, 4)
+    assert (found["goal_reversal_rate"]["value"], found["goal_reversal_rate"]["n"]) == (0.5, 2)
 
 
 def test_an_empty_summary_has_no_figures() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nav_vlm_node.instruction import Status
 from nav_vlm_node.score import wilson
 from nav_vlm_sim.walks.episode import Episode
 from nav_vlm_sim.walks.space import Point
@@ -83,8 +84,10 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     for name, (_, above, below) in RATIOS.items():
         found[name] = _interval(np.array([above(e) for e in episodes]), np.array([below(e) for e in episodes]))
     turns = [turn for episode in episodes for turn in episode.turns]
-    sided = [turn.reversal for turn in turns if turn.reversal is not None]
-    found["reversal_rate"] = wilson(sum(sided), len(sided)).to_json()
+    sided = [turn for turn in turns if turn.reversal is not None]
+    found["reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in sided), len(sided)).to_json()
+    to_goal = [turn for turn in sided if turn.status == Status.OK.name]  # the others lead to signs and open doors
+    found["goal_reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in to_goal), len(to_goal)).to_json()
     refused = sum(math.isnan(turn.direction) and not turn.searching for turn in turns)
     found["abstention_rate"] = wilson(refused, len(turns)).to_json()
     found["search_rate"] = wilson(sum(turn.searching for turn in turns), len(turns)).to_json()
