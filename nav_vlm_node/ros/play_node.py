@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from builtin_interfaces.msg import Time
-from lifecycle_msgs.msg import State
-from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -25,7 +23,8 @@ from nav_vlm_node.replay.storages import Raw, Topic
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.camera_tables import PLAY
 from nav_vlm_node.ros.declaring import declare_table
-from nav_vlm_node.ros.run import run_nodes
+from nav_vlm_node.ros.guide_state import GuideState
+from nav_vlm_node.ros.run import STOPPED, main_of_one
 
 PLAYED: dict[str, tuple[Any, QoSProfile]] = {
     "sensor_msgs/msg/Image": (Image, qos.CAMERA),
@@ -37,7 +36,6 @@ TICK = 0.01  # s between two times on /clock
 JUMP = 10.0  # s; a gap beyond is no pause but a wild time, and is not waited for
 PATIENCE = 20.0  # s that the last answers are waited for
 MATCHING = 10.0  # s that the node's subscriptions are waited for, once it is active
-LOADING = 300.0  # s that the node may take to become active
 
 
 class PlayNode(Node):
@@ -67,7 +65,7 @@ class PlayNode(Node):
         self._asked = self._answered = 0
         self.create_subscription(Instruction, "instruction", self._on_instruction, qos.ANSWER)
         self._clock_topic = self.create_publisher(Clock, "/clock", 10)
-        self._state = self.create_client(GetState, "nav_vlm/get_state")
+        self._state = GuideState(self)
         self._topics: dict[str, Publisher] = {}
         self._questions: set[str] = set()
         self._own_clock = any(topic.name == "/clock" and topic.count for topic in self._bag.topics)
@@ -97,7 +95,7 @@ class PlayNode(Node):
 
     def _run(self) -> None:
         try:
-            self._await_active()
+            self._state.await_active(self._stop)
             self._await_listeners()
             player = _Pace(self._rate)
             self._play(player)
@@ -114,21 +112,6 @@ class PlayNode(Node):
         finally:
             self._bag.close()
             self.ended.set()
-
-    def _await_active(self) -> None:
-        end = time.monotonic() + LOADING
-        while not self._stop.is_set():
-            if time.monotonic() > end:
-                raise UserError(f"{self._state.srv_name} is not active after {LOADING:g} s; start nav_vlm")
-            if self._state.service_is_ready() and self._is_active():
-                return
-            time.sleep(0.2)
-
-    def _is_active(self) -> bool:
-        """What the node says of itself, within two seconds."""
-        future, done = self._state.call_async(GetState.Request()), threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        return done.wait(2.0) and bool(future.result().current_state.id == State.PRIMARY_STATE_ACTIVE)
 
     def _await_listeners(self) -> None:
         """Until somebody hears the camera and the questions: what is played before that is lost."""
@@ -155,7 +138,7 @@ class PlayNode(Node):
             while not self._stop.is_set() and pace.wait(raw.time):
                 self._tick(pace.time)
             if self._stop.is_set():
-                raise UserError("stopped")
+                raise UserError(STOPPED)
             self._tick(raw.time)
             self._asked += raw.topic in self._questions
             self._topics[raw.topic].publish(raw.data)
@@ -195,22 +178,7 @@ class _Pace:
 
 def main() -> int:
     """The executable `play_node`."""
-    ended = threading.Event()
-    made: list[PlayNode] = []
-
-    def make() -> list[PlayNode]:
-        made.append(PlayNode(ended=ended))
-        return made
-
-    try:
-        status = run_nodes(make, sys.argv, ended=ended)
-    except UserError as error:
-        print(f"play_node: error: {error}", file=sys.stderr)
-        return 2
-    if made[0].fault and made[0].fault != "stopped":
-        print(f"play_node: error: {made[0].fault}", file=sys.stderr)
-        return 1
-    return status
+    return main_of_one("play_node", lambda ended: PlayNode(ended=ended), sys.argv)
 
 
 if __name__ == "__main__":

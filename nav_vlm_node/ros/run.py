@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Any, Protocol
 
 import rclpy
 from rclpy.context import Context
@@ -19,6 +20,8 @@ from rclpy.utilities import get_default_context, try_shutdown
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros.middleware import allow_large_images
+
+STOPPED = "stopped"  # the fault of a node that was asked to end
 
 
 def run_nodes(
@@ -105,3 +108,32 @@ def main_of(make: Callable[[], Sequence[Node]]) -> int:
     except UserError as error:
         print(f"{sys.argv[0].rsplit('/', 1)[-1]}: error: {error}", file=sys.stderr)
         return 2
+
+
+class Ending(Protocol):
+    """A node that ends by itself. fault: why it was too early, "stopped" where somebody asked for it, "" if not."""
+
+    fault: str
+
+
+def main_of_one(name: str, make: Callable[[threading.Event], Ending], arguments: list[str]) -> int:
+    """What an executable does whose one node ends by itself: it sets the event that `make` gets.
+
+    Returns the exit status: 1 after one line where the node ended too early, 2 for parameters that cannot be.
+    """
+    ended = threading.Event()
+    made: list[Any] = []
+
+    def nodes() -> list[Any]:
+        made.append(make(ended))
+        return made
+
+    try:
+        status = run_nodes(nodes, arguments, ended=ended)
+    except UserError as error:
+        print(f"{name}: error: {error}", file=sys.stderr)
+        return 2
+    if made[0].fault and made[0].fault != STOPPED:
+        print(f"{name}: error: {made[0].fault}", file=sys.stderr)
+        return 1
+    return status

@@ -25,10 +25,10 @@ from nav_vlm_node.instruction import Status
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.camera_info import camera_from_ros
 from nav_vlm_node.ros.conversions import stamp_from_ros, stamp_to_ros, yaw_from_ros, yaw_to_ros
+from nav_vlm_node.ros.guide_state import GuideState
 from nav_vlm_node.ros.images import image_from_ros
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim import cli
-from nav_vlm_sim.ros import walker_node
 from nav_vlm_sim.ros.rig_node import EVERY_TICK, GRAVITY, RigNode
 from nav_vlm_sim.ros.walk_tables import EPOCH, plan_named
 from nav_vlm_sim.ros.walker_node import WalkerNode
@@ -220,7 +220,7 @@ def test_what_cannot_be_walked_is_named(ros: Graph, values: dict[str, Any], name
 
 
 def test_a_guide_that_is_not_there_ends_the_walk(ros: Graph, plan: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(walker_node, "LOADING", 0.5)
+    monkeypatch.setattr(GuideState.await_active, "__defaults__", (0.5,))
     walker = start(ros, WalkerNode, plan=plan)
     ros.until(walker.ended.is_set, "the end")
     assert "is not active after 0.5 s; start nav_vlm" in walker.fault

@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
-from lifecycle_msgs.msg import State
-from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
@@ -28,14 +26,14 @@ from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import instruction_from_ros, stamp_from_ros, stamp_to_ros, yaw_to_ros
 from nav_vlm_node.ros.declaring import declare_table
-from nav_vlm_node.ros.run import run_nodes
+from nav_vlm_node.ros.guide_state import GuideState
+from nav_vlm_node.ros.run import STOPPED, main_of_one
 from nav_vlm_sim.ros.rig_node import EVERY_TICK
 from nav_vlm_sim.ros.walk_tables import EPOCH, WALKER, plan_named
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import THINKING, Situation, Stage, run
 from nav_vlm_sim.walks.walker import TICK, Walker
 
-LOADING = 300.0  # seconds that the guide may take to become active
 PATIENCE = 60.0  # seconds that somebody is waited for in lockstep
 TRIES = 50  # of one question, until it is answered about the picture from here
 PICTURE_LEAD = 0.02  # seconds: a picture is large, and takes longer than the question about it
@@ -78,7 +76,7 @@ class WalkerNode(Node):
         self._queries = self.create_publisher(Query, "query", qos.QUESTION)
         self.create_subscription(InstructionMsg, "instruction", self._on_instruction, qos.ANSWER)
         self.create_subscription(Clock, "/clock", self._on_clock, EVERY_TICK)
-        self._state = self.create_client(GetState, "nav_vlm/get_state")
+        self._state = GuideState(self)
         self._thread = threading.Thread(target=self._run, name="walker", daemon=True)
         self._thread.start()
 
@@ -122,7 +120,7 @@ class WalkerNode(Node):
             if answer is not None and situation.body.time >= due - 1e-9:
                 return answer
             situation.body.stroll(TICK)
-        raise UserError("stopped")
+        raise UserError(STOPPED)
 
     def _ask(self, situation: Situation) -> str:
         self._asked += 1
@@ -135,7 +133,7 @@ class WalkerNode(Node):
 
     def _run(self) -> None:
         try:
-            self._await_active()
+            self._state.await_active(self._stop)
             self._await_others()
             thinking = THINKING if self._lockstep else 0.0
             seed, manner = int(self._values["seed"]), str(self._values["walker"])
@@ -164,7 +162,7 @@ class WalkerNode(Node):
 
     def _tick(self, body: Walker) -> None:
         if self._stop.is_set():
-            raise UserError("stopped")
+            raise UserError(STOPPED)
         if self._lockstep:
             self._show(body)
             return
@@ -194,21 +192,7 @@ class WalkerNode(Node):
             if not self._changed.wait_for(lambda: condition() or self._stop.is_set(), PATIENCE):
                 raise UserError(f"waited {PATIENCE:g} s for {what}")
         if self._stop.is_set():
-            raise UserError("stopped")
-
-    def _await_active(self) -> None:
-        end = time.monotonic() + LOADING
-        while not self._stop.is_set():
-            if time.monotonic() > end:
-                raise UserError(f"{self._state.srv_name} is not active after {LOADING:g} s; start nav_vlm")
-            if self._state.service_is_ready() and self._is_active():
-                return
-            self._stop.wait(0.1)
-
-    def _is_active(self) -> bool:
-        future, done = self._state.call_async(GetState.Request()), threading.Event()
-        future.add_done_callback(lambda _: done.set())
-        return done.wait(2.0) and bool(future.result().current_state.id == State.PRIMARY_STATE_ACTIVE)
+            raise UserError(STOPPED)
 
     def _await_others(self) -> None:
         end = time.monotonic() + PATIENCE
@@ -234,22 +218,7 @@ class WalkerNode(Node):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Walks once; returns the exit status: 1 where the walk could not be ended, 2 for bad parameters."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    ended = threading.Event()
-    made: list[WalkerNode] = []
-
-    def make() -> list[WalkerNode]:
-        made.append(WalkerNode(ended=ended))
-        return made
-
-    try:
-        status = run_nodes(make, ["walker_node", *words], ended=ended)
-    except UserError as error:
-        print(f"walker_node: error: {error}", file=sys.stderr)
-        return 2
-    if made[0].fault and made[0].fault != "stopped":
-        print(f"walker_node: error: {made[0].fault}", file=sys.stderr)
-        return 1
-    return status
+    return main_of_one("walker_node", lambda ended: WalkerNode(ended=ended), ["walker_node", *words])
 
 
 if __name__ == "__main__":

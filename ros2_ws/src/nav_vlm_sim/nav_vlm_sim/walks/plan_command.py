@@ -62,7 +62,7 @@ def _run(args: argparse.Namespace) -> int:
     plan = chosen(args)
     stage = Stage(plan)
     found = ways(stage)
-    _write(args.out, plan_svg(stage, found))
+    write_text(args.out, plan_svg(stage, found))
     if args.json:
         metres = [round(length_of(way.path), 2) if way.path else None for way in found]
         print(json.dumps({"plan": plan_to_json(plan), "shortest_m": metres}))
@@ -72,7 +72,8 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all. Raises UserError."""
     draft = path.with_name(path.name + ".part")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 from nav_vlm_node.command_line import Parser
 from nav_vlm_node.errors import UserError
-from nav_vlm_sim.walks.plan_command import add_choice, chosen
+from nav_vlm_sim.walks.plan_command import add_choice, chosen, write_text
 
 
 def add(commands: Any) -> None:
@@ -42,7 +42,7 @@ def _run(args: argparse.Namespace) -> int:
 
     episode = _walk(args)
     if args.out is not None:
-        _write(args.out, json.dumps(records.to_json(episode)))
+        write_text(args.out, json.dumps(records.to_json(episode)))
     if args.json:
         print(json.dumps({"arrived": episode.arrived, **summarise([episode])}))
         return 0
@@ -74,13 +74,3 @@ def _walk(args: argparse.Namespace) -> Any:
         return walk(settings, lambda text: print(text, file=sys.stderr))
     except SystemFailure as failure:
         raise UserError(f"the walk failed: {failure}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".part")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error.strerror or error}; give another --out") from None
