@@ -13,7 +13,7 @@ from nav_vlm_sim.walks.evaluate import EPISODES, Settings, evaluate
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own: what Ray starts then ends with it, and not with pytest."""
     command = [sys.executable, "-c", "import sys; from nav_vlm_sim.cli import main; sys.exit(main(sys.argv[1:]))"]
-    return subprocess.run([*command, "evaluate", *words], capture_output=True, text=True, check=False, timeout=250)
+    return subprocess.run([*command, "evaluate", *words], capture_output=True, text=True, check=False, timeout=600)
 
 
 def lines(out: Path) -> dict[str, object]:
