@@ -117,9 +117,9 @@ def test_in_lockstep_it_is_the_walk_of_one_process(ros: Graph, plan: str, tmp_pa
     assert {turn.status for turn in here.turns} > {"OK"}, "memory has spoken too"
     assert (there.arrived, there.touches) == (here.arrived, here.touches)
     assert there.time == pytest.approx(here.time)
-    assert there.length == pytest.approx(here.length, abs=1e-4)
+    assert there.length == pytest.approx(here.length, abs=1e-9)
     for a, b in zip(there.turns, here.turns, strict=True):
-        assert (a.x, a.y, a.yaw) == pytest.approx((b.x, b.y, b.yaw), abs=1e-4)
+        assert (a.x, a.y, a.yaw) == pytest.approx((b.x, b.y, b.yaw), abs=1e-9)
         assert a.people == b.people
     assert walker.walked["arrived"] == there.arrived
 

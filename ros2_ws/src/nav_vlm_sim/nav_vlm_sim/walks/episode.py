@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.instruction import Instruction, Status, Step
 from nav_vlm_node.score import OFF_CENTRE, side, told, wrap
 from nav_vlm_node.session import Place
 from nav_vlm_sim.furniture import Item
@@ -235,10 +235,15 @@ def run(
         episode.words += words
         episode.silent += thinking + MANNERS[manner].reaction
         body.wait(thinking + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
-        body.obey(instruction.steps)
+        body.obey([as_heard(step) for step in instruction.steps])
     episode.time = body.time
     episode.length = sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(body.track))
     return episode
+
+
+def as_heard(step: Step) -> Step:
+    """As a message carries it, in single precision: a walk over ROS 2 is the same to the last picture."""
+    return replace(step, bearing=float(np.float32(step.bearing)), distance=float(np.float32(step.distance)))
 
 
 def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
