@@ -53,7 +53,7 @@ walls:
   - {kind: exit, room: east, wall: north, at: 8.5}
 things:
   - {kind: box, x: 3.0, y: 0.6}
-  - {kind: person, x: 1.5, y: 3.2, yaw: 0.0, speed: 0.6}
+  - {kind: person, x: 7.6, y: 3.2, yaw: 180.0, speed: 0.6}
 walks:
   - {x: 6.2, y: 1.0, yaw: 30.0, goal: exit, kind: B}
   - {x: 8.5, y: 1.2, yaw: 90.0, goal: exit, kind: A}
