@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.language import landmark_of
+from nav_vlm_node.replies import TOO_LATE, say
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import Place, Session
 
@@ -56,6 +58,7 @@ class Wayfinder:
         An answer that only leads on by memory has the status SEARCHING. With a place, directions are not let out before
         the answer is whole: the memory may know better.
         """
+        began = time.monotonic()
         goal = landmark_of(query)
         remembers = place is not None and goal is not None
         instruction = self.guide.answer(
@@ -74,9 +77,17 @@ class Wayfinder:
         self._stamp, self._place, self._told = frame.stamp, place, None
 
         def ask(text: str) -> Instruction:
-            return self.guide.answer(frame, text, now=now, timeout=timeout, cancel=cancel)
+            left = None if timeout is None else max(0.01, timeout - (time.monotonic() - began))
+            return self.guide.answer(frame, text, now=now, timeout=left, cancel=cancel)
 
         guidance = self._session.heed(instruction, place, ask)
+        age = math.nan if now is None else now() - frame.stamp
+        if age > self.guide.options.max_answer_age:  # the session's own question took too long
+            late = say(TOO_LATE, self.guide.options.style.language)
+            why = f"the image was {age:.1f} s old when memory had spoken"
+            return replace(
+                instruction, status=Status.STALE_IMAGE, text=late, steps=(), confidence=0.0, image_age=age, message=why
+            )
         if not guidance.searching:
             return guidance.instruction
         message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"

@@ -10,6 +10,7 @@ import pytest
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import Guide, Listener
 from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.replies import TOO_LATE
 from nav_vlm_node.score import told
 from nav_vlm_node.session import Place
 from nav_vlm_node.vlm.scripted import ScriptedEngine
@@ -122,3 +123,19 @@ def test_directions_are_held_back_until_memory_has_spoken(place: Place | None) -
     assert (found.query_id, found.priority) == ("q", 1)
     assert any("chair" in clause for clause in clauses)
     assert any("left" in clause for clause in clauses) == (place is None)
+
+
+def test_what_memory_says_too_late_is_not_said() -> None:
+    """The picture is fresh when its answer is there, and old when the second question about it is answered."""
+    ages = {EXIT: 0.1, "Where is the open door?": 9.0}
+    clock = [1.0]
+
+    def answers(image: Any, query: str) -> str:
+        clock[0] = 1.0 + ages[query]
+        return NOT_THERE[query]
+
+    found = finder(answers)[0].answer(Frame(room(), stamp=1.0), EXIT, HERE, now=lambda: clock[0])
+    assert found.status is Status.STALE_IMAGE
+    assert found.steps == ()
+    assert found.text == TOO_LATE
+    assert found.image_age == pytest.approx(9.0)
