@@ -22,8 +22,10 @@ from std_msgs.msg import String
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Query
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener, query_problem
 from nav_vlm_node.instruction import Instruction, Status
+from nav_vlm_node.language import landmark_of
 from nav_vlm_node.replies import say
 from nav_vlm_node.ros import diagnostics, parameters, qos
 from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
@@ -37,6 +39,7 @@ from nav_vlm_node.ros.run import main_of
 from nav_vlm_node.ros.services import Services, repeated
 from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
+from nav_vlm_node.session import Place
 from nav_vlm_node.vlm.protocol import Engine
 from nav_vlm_node.wayfinder import Wayfinder
 
@@ -170,7 +173,7 @@ class GuideNode(LifecycleNode):
                 wayfinder.answer(
                     found,
                     ticket.query,
-                    self.odometry.place(found.stamp) if self._value("remember_way") else None,
+                    self._place_of(found, ticket.query),
                     query_id=ticket.query_id,
                     priority=ticket.priority,
                     now=self.now,
@@ -183,6 +186,12 @@ class GuideNode(LifecycleNode):
         except Exception as error:  # the worker's border: whatever went wrong, the wearer is told
             self.log.error(f"question {ticket.query_id}: {traceback.format_exc()}")
             ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
+
+    def _place_of(self, frame: Frame, query: str) -> Place | None:
+        """Where the wearer was for that picture; None, without waiting, where the question is for no place."""
+        if not self._value("remember_way") or landmark_of(query) is None:
+            return None
+        return self.odometry.place(frame.stamp)
 
     def _publish(self, instruction: Instruction) -> None:
         if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
