@@ -35,7 +35,7 @@ def walked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def drawn(walked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("drawn")
-    render_walks(walked, out, VIEW, 1)
+    render_walks(walked, out, VIEW, processes=1)
     return out
 
 
@@ -82,11 +82,11 @@ def test_a_second_call_draws_nothing_and_a_cut_one_goes_on(
 ) -> None:
     shards = sorted(drawn.glob("walk-*"))
     before = {path: path.stat().st_mtime_ns for path in drawn.rglob("*")}
-    render_walks(walked, drawn, VIEW, 1)
+    render_walks(walked, drawn, VIEW, processes=1)
     assert {path: path.stat().st_mtime_ns for path in drawn.rglob("*")} == before
     kept = (shards[0] / "truth.jsonl").read_bytes(), np.load(shards[0] / "rgb.npy")
     shards[0].rename(drawn / f".{shards[0].name}.1")  # as an interrupted run leaves it
-    render_walks(walked, drawn, VIEW, 1)
+    render_walks(walked, drawn, VIEW, processes=1)
     assert not list(drawn.glob(".walk-*"))
     assert (shards[0] / "truth.jsonl").read_bytes() == kept[0]
     assert np.abs(np.load(shards[0] / "rgb.npy").astype(int) - kept[1]).max() <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -15,9 +16,11 @@ from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_sim.walks.evaluate import FIRST_LEARNED_SEED, Settings, evaluate
 from nav_vlm_training import cli
+from nav_vlm_training.embedded import make as make_module
 from nav_vlm_training.embedded import pretrain as module
 from nav_vlm_training.embedded import run as run_module
-from nav_vlm_training.embedded.architecture import VIEW
+from nav_vlm_training.embedded.architecture import VIEW, load_base
+from nav_vlm_training.embedded.features import extract
 from nav_vlm_training.embedded.pretrain import (
     PretrainConfig,
     Pretraining,
@@ -115,6 +118,47 @@ def test_a_given_base_learns_from_walks(
     before = adapter.stat().st_mtime_ns
     assert cli.main(words(Path("run"), *more)) == 0
     assert adapter.stat().st_mtime_ns == before
+
+
+def test_an_adapter_has_eyes_of_its_own(
+    drawn: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evaluate(Settings(episodes=2, seed=FIRST_LEARNED_SEED, guides=("oracle",)), Path("walked"), workers=1, quiet=True)
+    shutil.copytree(drawn, "run")
+    shutil.copytree(made / "base", "given")
+    given = ("--base", "given", "--adapter", "given/adapters/guide", "--walks", "walked")
+    more = ("--headings", "1", "--eyes-samples", "128", "--eyes-rate", "0.01")
+    monkeypatch.setattr(make_module, "PretrainConfig", functools.partial(PretrainConfig, settle=0, warmup=1))
+    assert cli.main(words(Path("run"), *given, *more)) == 0
+    base = Path("run/base")
+    assert (base / "model.safetensors").read_bytes() == (made / "base/model.safetensors").read_bytes()
+    weights = load_file(base / "adapters/guide/adapter_model.safetensors")
+    for part in ("vision_model", "qformer", "language_model"):
+        halves = [weight for name, weight in weights.items() if f".{part}." in name and "lora_B" in name]
+        assert halves, part
+        assert any(half.abs().max() > 0 for half in halves), part
+    seen = torch.load("run/eyes/checkpoint.pt", weights_only=True)["vision_model"]
+    for name, weight in weights.items():
+        if ".vision_model." in name:
+            learned = seen[name.split("vision_model.")[1].replace(".weight", ".default.weight")]
+            assert torch.equal(weight, learned), "the vision model learns nothing more in the last stage"
+    shards = sorted(Path("run/frames/walks").glob("walk-*"))
+    assert len(shards) > 1
+    log = [json.loads(line) for line in Path("run/eyes/log.jsonl").read_text().splitlines()]
+    (world, _) = sorted(Path("run/frames/train").glob("world-*"))
+    frames = {shard: len(np.load(shard / "rgb.npy")) for shard in (world, *shards)}
+    assert log[0]["frames"] == frames[world] + sum(frames[s] for k, s in enumerate(shards) if k % 3)
+    (features,) = Path("run/features").iterdir()
+    patches = np.load(features / "val/patches.npy")
+    model = load_base(base)
+    val = Frames(sorted(Path("run/frames/val").glob("world-*")), VIEW)
+    without = extract(model, val, np.arange(len(val)), augment=False).patches
+    assert np.abs(patches.astype(float) - without).max() > 0.01, "the language stage looks through the adapter's eyes"
+    capsys.readouterr()
+    data = make_dataset(tmp_path / "set", scenes=2)
+    few = ("--limit", "2", "--max-new-tokens", "4")
+    assert cli.main(["evaluate", "--model", str(base), "--data", str(data), *few]) == 0
 
 
 def test_an_adapter_is_trained_on(
@@ -226,7 +270,6 @@ def test_a_start_lets_the_readouts_learn_alone_first(made: Path, run: Path) -> N
 
     begun = Pretraining(config, run / "started")
     fresh = begun.heads.target.weight.clone()
-    begun.start()
     assert not moved(begun)
     frames = Frames(sorted((run / "frames/train").glob("world-*")), VIEW)
     rgb, cells, depth, truth = make_batch(frames, np.arange(8), np.random.default_rng(0))

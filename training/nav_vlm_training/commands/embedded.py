@@ -8,7 +8,7 @@ from pathlib import Path
 from nav_vlm_node import results
 
 HELP = "make the model that comes with nav_vlm, from nothing"
-STAGES = ("frames", "perception", "base", "adapter")
+STAGES = ("frames", "perception", "base", "eyes", "adapter")
 
 # name of MakeConfig -> what it is; a test compares the defaults named here with the class
 OPTIONS = {
@@ -19,6 +19,8 @@ OPTIONS = {
     "language_worlds": "how many of the worlds only the language stages use (208)",
     "passes": "each of those as it is and in this many forms less one (2)",
     "base_steps": "updates of the base's language model (2200)",
+    "headings": "pictures to other sides at every place of --walks (0)",
+    "eyes_samples": "frames that the adapter's own LoRA on the vision side sees; 0 for none of its own (0)",
     "adapter_steps": "updates of the adapter (900)",
     "rank": "of the adapter, LoRA's r (16)",
     "alpha": "of the adapter, LoRA's alpha (32)",
@@ -28,6 +30,7 @@ OPTIONS = {
 RATES = {
     "rate": "perception's learning rate at its peak (0.002)",
     "base_rate": "the base's (0.0006)",
+    "eyes_rate": "that of the adapter's vision side (0.001)",
     "adapter_rate": "the adapter's (0.0008)",
 }
 

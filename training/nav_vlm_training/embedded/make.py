@@ -4,6 +4,7 @@ run/frames/{train,val}   rendered frames            (minutes)
 run/frames/walks         what was seen on walks     (minutes; where there are some)
 run/perception/          checkpoint of stage 1      (an hour or two on two cores)
 run/base/                the base, as shipped       (minutes)
+run/eyes/                checkpoint of the adapter's LoRA on the vision side, where it has one
 run/base/adapters/guide  the adapter, as shipped    (minutes)
 """
 
@@ -24,7 +25,7 @@ from safetensors.torch import load_file
 from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessorPil, PreTrainedTokenizerFast
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.vlm.adapters import attach_new, save_adapter
+from nav_vlm_node.vlm.adapters import Targets, attach_new, save_adapter
 from nav_vlm_node.vlm.card import model_sha256, model_weights
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
 from nav_vlm_sim.shards import ShardPlan, render_shards
@@ -40,7 +41,7 @@ from nav_vlm_training.embedded.architecture import (
 )
 from nav_vlm_training.embedded.features import Features, extract, joined
 from nav_vlm_training.embedded.perception import Heads
-from nav_vlm_training.embedded.pretrain import MEAN, STD, PretrainConfig, pretrain
+from nav_vlm_training.embedded.pretrain import EYES, MEAN, STD, PretrainConfig, pretrain
 from nav_vlm_training.embedded.targets import Frames
 from nav_vlm_training.embedded.tokenizer import train_tokenizer
 
@@ -48,7 +49,7 @@ NAME = "nav_vlm_embedded"
 FIRST_HELD_OUT_WORLD = 900_000
 ADAPTER = "guide"
 # All linear layers of the language model: at this size q and v alone leave it little room to learn a new way to answer.
-ADAPTED = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")}
+ADAPTED: Targets = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +57,13 @@ class MakeConfig:
     """How much of everything.
 
     worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
-    alone. start: a model to take the first weights of the vision side from, "" for new ones. base: a model to adapt, in
-    place of one of perception and base, "" for none. adapter: one of that base to train on, "" for a new one. walks:
-    the --out of `nav-vlm-sim evaluate`, whose pictures the language stages use too, "" for none. rate, base_rate,
-    adapter_rate: peaks. passes: forms of every frame in the language stages, the first as it is.
+    alone, and so is every third building of `walks` where the eyes learn from walks too. start: a model to take the
+    first weights of the vision side from, "" for new ones. base: a model to adapt, in place of one of perception and
+    base, "" for none. adapter: one of that base to train on, "" for a new one. walks: the --out of `nav-vlm-sim
+    evaluate`, whose pictures are learned from too, "" for none. headings: more pictures at each place of those walks,
+    to other sides. eyes_samples: frames that the adapter's own LoRA on the vision side sees, 0 for an adapter of the
+    language model alone. rate, base_rate, eyes_rate, adapter_rate: peaks. passes: forms of every frame in the language
+    stages, the first as it is.
     """
 
     first_world: int = 0
@@ -69,12 +73,15 @@ class MakeConfig:
     base: str = ""
     adapter: str = ""
     walks: str = ""
+    headings: int = 0
     samples: int = 1_000_000
     rate: float = 2e-3
     language_worlds: int = 208
     passes: int = 2
     base_steps: int = 2200
     base_rate: float = 6e-4
+    eyes_samples: int = 0
+    eyes_rate: float = 1e-3
     adapter_steps: int = 900
     adapter_rate: float = 8e-4
     rank: int = 16
@@ -90,7 +97,7 @@ def make_frames(config: MakeConfig, run: Path) -> None:
         ShardPlan(out=run / "frames/val", first_world=FIRST_HELD_OUT_WORLD, worlds=config.held_out_worlds, view=VIEW)
     )
     if config.walks:
-        render_walks(Path(config.walks), run / "frames/walks", VIEW)
+        render_walks(Path(config.walks), run / "frames/walks", VIEW, config.headings)
 
 
 def make_perception(config: MakeConfig, run: Path) -> dict[str, float]:
@@ -110,25 +117,30 @@ def _frames(config: MakeConfig, run: Path, split: str) -> Frames:
     will in new places, and the language model learns how far to trust it."""
     if split != "train":
         return Frames(_shards(run, split), VIEW)
-    walks = _shards(run, "walks") if config.walks else []
+    walks = _shards(run, "walks")[:: 3 if config.eyes_samples else 1] if config.walks else []
     return Frames([*_shards(run, split)[-config.language_worlds :], *walks], VIEW)
 
 
-def _features_key(config: MakeConfig, run: Path) -> str:
+def _features_key(config: MakeConfig, run: Path, adapted: bool) -> str:
     """Changes with what the vision side is from, and with what is wanted of it."""
-    state = (run / ("base/model.safetensors" if config.base else "perception/checkpoint.pt")).stat()
+    eyes = "base/model.safetensors" if config.base else "perception/checkpoint.pt"
+    state = (run / ("eyes/checkpoint.pt" if adapted else eyes)).stat()
     shards = f"{len(_shards(run, 'train'))} {len(_shards(run, 'walks')) if config.walks else 0}"
     key = f"{state.st_mtime_ns} {state.st_size} {shards} {config.language_worlds} {config.passes} {config.seed}"
     return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def _features(config: MakeConfig, run: Path, model: Blip2ForConditionalGeneration) -> tuple[Features, Features]:
+def _features(
+    config: MakeConfig, run: Path, model: Blip2ForConditionalGeneration, *, adapted: bool = False
+) -> tuple[Features, Features]:
     """What the vision model makes of training frames (some as they are, some changed) and of held-out ones.
 
-    Kept in run/features for as long as the checkpoint of stage 1 and the plan stay the same.
+    adapted: whether it sees through the adapter's eyes.
+
+    Kept in run/features for as long as what it learned from and the plan stay the same.
     """
     train, val = _frames(config, run, "train"), _frames(config, run, "val")
-    folder = run / "features" / _features_key(config, run)
+    folder = run / "features" / _features_key(config, run, adapted)
     kept = Features.load(folder / "train", train), Features.load(folder / "val", val)
     if kept[0] and kept[1]:
         return kept[0], kept[1]
@@ -175,7 +187,7 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     language.make_queries_distinct(model, features)
     model.train()
     plan = language.LanguageConfig(steps=config.base_steps, rate=config.base_rate, seed=config.seed)
-    begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run)}")
+    begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run, False)}")
     language.train_language(model, tokenizer, features, language.describing, plan, begun, heads)
     model.eval()
     scores = language.check(model, tokenizer, held_out)
@@ -219,19 +231,43 @@ def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerF
     draft.rename(out)
 
 
+def make_eyes(config: MakeConfig, run: Path) -> dict[str, float]:
+    """Stage 3, where wanted: LoRA on the base's vision side, from frames of rooms and of walks."""
+    plan = PretrainConfig(
+        samples=config.eyes_samples,
+        start=str(run / "base"),
+        rank=config.rank,
+        alpha=config.alpha,
+        rate=config.eyes_rate,
+        seed=config.seed,
+        device=config.device,
+    )
+    walks = _shards(run, "walks") if config.walks else []
+    kept = set(walks[::3])
+    shards = [*_shards(run, "train")[: -config.language_worlds], *(shard for shard in walks if shard not in kept)]
+    return pretrain(plan, shards, _shards(run, "val"), run / "eyes")
+
+
 def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
-    """Stage 3: LoRA on the language model; writes run/base/adapters/guide."""
+    """The last stage: LoRA on the language model; writes run/base/adapters/guide.
+
+    Where the adapter has eyes of its own, its part of the Q-Former goes on learning, and its vision model does not.
+    """
     base = run / "base"
     model = load_base(base).to(config.device)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(base, local_files_only=True)
-    features, held_out = _features(config, run, model)
-    before = language.check(model, tokenizer, held_out)
-    tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=ADAPTED)
+    sees = bool(config.eyes_samples)
+    tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets={**ADAPTED, **EYES} if sees else ADAPTED)
     if config.adapter:
         take_adapter(tuned, Path(config.adapter))
+    heads = take_eyes(model, run).to(config.device) if sees else None
+    features, held_out = _features(config, run, model, adapted=sees)
+    model.vision_model.requires_grad_(False)
     plan = language.LanguageConfig(steps=config.adapter_steps, rate=config.adapter_rate, seed=config.seed + 1)
-    begun = language.Checkpoint(run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)}")
-    language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun)
+    begun = language.Checkpoint(
+        run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)} {_features_key(config, run, sees)}"
+    )
+    language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun, heads)
     model.eval()
     scores = language.check(tuned.base_model.model, tokenizer, held_out)
     metrics = {k: v["value"] for k, v in scores.items() if isinstance(v, dict) and "value" in v}
@@ -245,19 +281,29 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
         data_sha256=plan_hash,
         base_name=NAME,
     )
-    (run / "adapter_scores.json").write_text(json.dumps({"base": before, "adapter": scores}, indent=1))
+    (run / "adapter_scores.json").write_text(json.dumps(scores, indent=1))
     begun.path.unlink(missing_ok=True)
     return scores
 
 
+def take_eyes(model: Blip2ForConditionalGeneration, run: Path) -> Heads:
+    """Gives a new adapter of `model` the LoRA weights of its vision side; returns the read-outs that go with them."""
+    state = torch.load(run / "eyes/checkpoint.pt", map_location="cpu", weights_only=True)
+    model.vision_model.load_state_dict(state["vision_model"])
+    model.qformer.load_state_dict(state["qformer"])
+    heads = Heads()
+    heads.load_state_dict(state["heads"])
+    return heads
+
+
 def take_adapter(tuned: PeftModel, folder: Path) -> None:
-    """Gives a new adapter the weights of another. Raises UserError where it is of another shape."""
+    """Gives a new adapter the weights that another one has. Raises UserError where it is of another shape."""
     try:
         weights = load_file(folder / "adapter_model.safetensors")
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder} is no adapter ({error}); give a folder as peft writes it") from None
-    wanted = get_peft_model_state_dict(tuned)
-    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in wanted.items()}:
+    wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(tuned).items()}
+    if not all(wanted.get(name) == weight.shape for name, weight in weights.items()):
         raise UserError(f"{folder} adapts other weights, or with another --rank; give an adapter of this base")
     set_peft_model_state_dict(tuned, weights)
 

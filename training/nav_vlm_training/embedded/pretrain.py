@@ -3,7 +3,8 @@
 The run folder holds `checkpoint.pt` (everything to go on exactly where it stopped) and `log.jsonl`.
 The learning rate stays level and falls to nothing over the last part of the planned samples, so a run
 can be prolonged by giving a larger plan before the fall has begun. A run can also start from the vision side
-of a model that is there; its read-outs then learn alone first, so that they do not spoil what they read.
+of a model that is there; its read-outs then learn alone first, so that they do not spoil what they read. From such a
+start LoRA can learn in place of the weights: what an adapter sees then differs from what its base sees.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from torch import nn
 from tqdm import tqdm
 from transformers import Blip2ForConditionalGeneration
 
+from nav_vlm_node.vlm.adapters import attach_new
 from nav_vlm_sim.records import CELL, PIXEL_CLASSES
 from nav_vlm_training.embedded.architecture import (
     GRID_POSITIONS,
@@ -39,6 +41,8 @@ from nav_vlm_training.embedded.architecture import (
 from nav_vlm_training.embedded.perception import Heads, dense_loss, set_loss, set_metrics, tensors, to_cells
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, mirror, room_to_shift, shift
 
+# All linear layers of the vision side: what LoRA is on where only an adapter's eyes learn.
+EYES = {"vision_model": ("qkv", "projection", "fc1", "fc2"), "qformer": ("query", "key", "value", "dense")}
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])  # CLIP's, as in transformers' BlipImageProcessor
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711])
 
@@ -48,12 +52,15 @@ class PretrainConfig:
     """samples: frames to see in all. decay: share of them over which the rate falls to zero.
 
     start: a model directory to take the first weights of the vision side from, "" for new ones. settle: updates of the
-    read-outs alone, after such a start.
+    read-outs alone, after such a start. rank, alpha: of LoRA on those weights, which then stay as they are; rank 0 for
+    none.
     """
 
     samples: int = 300_000
     start: str = ""
     settle: int = 250
+    rank: int = 0
+    alpha: int = 32
     batch: int = 64
     rate: float = 2e-3
     warmup: int = 200
@@ -110,30 +117,46 @@ def make_batch(frames: Frames, rows: npt.NDArray[np.intp], rng: np.random.Genera
     return torch.from_numpy(rgb), torch.from_numpy(cells), torch.from_numpy(depth), tensors(truth)
 
 
+def _first_model(config: PretrainConfig) -> Blip2ForConditionalGeneration:
+    """A model with the first weights of its vision side; its language model is never used."""
+    model = build_model(make_config(512, 3, 0, 1), config.seed)
+    speed_up_patches(model)
+    if config.start:
+        given = load_base(Path(config.start))
+        for name in ("vision_model", "qformer"):
+            getattr(model, name).load_state_dict(getattr(given, name).state_dict())
+        model.query_tokens.data.copy_(given.query_tokens)
+    if config.rank:
+        attach_new(model, rank=config.rank, alpha=config.alpha, targets=EYES)
+    return model
+
+
 class Pretraining:
     """Model, read-outs, optimisers and counters of one run."""
 
     def __init__(self, config: PretrainConfig, out: Path) -> None:
         self.config, self.out = config, out
         out.mkdir(parents=True, exist_ok=True)
-        self.model: Blip2ForConditionalGeneration = build_model(make_config(512, 3, 0, 1), config.seed)
-        speed_up_patches(self.model)
+        self.model = _first_model(config)
         self.heads, self.position = Heads(), nn.Linear(192, GRID_POSITIONS.shape[1])
         self.device = torch.device(config.device)
         self.parts = nn.ModuleList([self.model.vision_model, self.model.qformer, self.heads, self.position]).to(
             self.device
         )
         self.model.query_tokens.data = self.model.query_tokens.data.to(self.device)
-        matrices = [
+        matrices = [] if config.rank else [
             p
             for m in (self.model.vision_model, self.model.qformer)
             for n, p in m.named_parameters()
             if p.ndim == 2 and "encoder" in n
-        ]
+        ]  # fmt: skip
         chosen = {id(p) for p in matrices}
-        rest = [p for p in (*self.parts.parameters(), self.model.query_tokens) if id(p) not in chosen]
-        self.optimizers = [
-            torch.optim.Muon(matrices, lr=config.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+        rest = [
+            p for p in (*self.parts.parameters(), self.model.query_tokens) if p.requires_grad and id(p) not in chosen
+        ]
+        muon = torch.optim.Muon
+        self.optimizers: list[torch.optim.Optimizer] = [
+            *([muon(matrices, lr=config.rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")] if matrices else []),
             torch.optim.AdamW(
                 [
                     {"params": [p for p in rest if p.ndim > 1], "weight_decay": 0.03},
@@ -144,7 +167,7 @@ class Pretraining:
             ),
         ]
         self.parameters = [*matrices, *rest]
-        self.settle = 0
+        self.settle = config.settle if config.start else 0
         self.step = 0
         self.seconds = 0.0
 
@@ -226,16 +249,6 @@ class Pretraining:
         torch.save(state, draft)
         os.replace(draft, self.out / "checkpoint.pt")
 
-    def start(self) -> None:
-        """Takes the first weights from the model that the plan names, if it names one."""
-        if not self.config.start:
-            return
-        model = load_base(Path(self.config.start))
-        for name in ("vision_model", "qformer"):
-            getattr(self.model, name).load_state_dict(getattr(model, name).state_dict())
-        self.model.query_tokens.data.copy_(model.query_tokens)
-        self.settle = self.config.settle
-
     def resume(self) -> bool:
         """Takes up the run in `out`, if there is one."""
         path = self.out / "checkpoint.pt"
@@ -277,8 +290,6 @@ def pretrain(
     """
     run = Pretraining(config, out)
     went_on = run.resume()
-    if not went_on:
-        run.start()
     frames, check = Frames(shards, VIEW), Frames(held_out, VIEW)
     started = {
         "event": "resumed" if went_on else "started",

@@ -18,23 +18,39 @@ from nav_vlm_node import results
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.card import finite, read_model_card
 from nav_vlm_node.vlm.load import choose_device
-from nav_vlm_training.embedded.make import MakeConfig, make_adapter, make_base, make_frames, make_perception, take_base
+from nav_vlm_training.embedded.make import (
+    MakeConfig,
+    make_adapter,
+    make_base,
+    make_eyes,
+    make_frames,
+    make_perception,
+    take_base,
+)
 
 RECORD = "run.json"
 Stage = Callable[[MakeConfig, Path], Mapping[str, Any] | None]
 # name -> how it is made, what it leaves, and the settings that it is done for
 STAGES: dict[str, tuple[Stage, str, tuple[str, ...]]] = {
-    "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds", "walks")),
+    "frames": (make_frames, "frames/train", ("first_world", "worlds", "held_out_worlds", "walks", "headings")),
     "perception": (make_perception, "perception/checkpoint.pt", ("start", "samples", "rate", "language_worlds")),
     "base": (make_base, "base/model.safetensors", ("language_worlds", "walks", "passes", "base_steps", "base_rate")),
+    "eyes": (
+        make_eyes,
+        "eyes/checkpoint.pt",
+        ("base", "language_worlds", "walks", "eyes_samples", "eyes_rate", "rank", "alpha"),
+    ),
     "adapter": (
         make_adapter,
         "base/adapters/guide",
-        ("base", "adapter", "language_worlds", "walks", "passes", "adapter_steps", "adapter_rate", "rank", "alpha"),
+        (
+            *("base", "adapter", "language_worlds", "walks", "passes", "eyes_samples"),
+            *("adapter_steps", "adapter_rate", "rank", "alpha"),
+        ),
     ),
 }
 FIXED = ("seed",)  # cannot change within a run
-MAY_BE_ZERO = ("seed", "first_world")
+MAY_BE_ZERO = ("seed", "first_world", "headings", "eyes_samples")
 
 
 def make(run: Path, given: Mapping[str, Any], stages: Iterable[str], *, command: str, again: bool = False) -> None:
@@ -53,6 +69,8 @@ def make(run: Path, given: Mapping[str, Any], stages: Iterable[str], *, command:
             if config.base and name in ("perception", "base"):
                 _say(f"{name}: that of {config.base}")
                 take_base(config, run)
+                continue
+            if name == "eyes" and not config.eyes_samples:
                 continue
             if not again and is_done(record, run, name, config):
                 _say(f"{name}: done already")
@@ -127,7 +145,8 @@ def _make_one(run: Path, record: dict[str, Any], name: str, config: MakeConfig, 
 def _needs(run: Path, name: str) -> None:
     """Raises UserError where what a stage starts from is missing."""
     before: dict[str, tuple[str, ...]] = {
-        "frames": (), "perception": ("frames",), "base": ("frames", "perception"), "adapter": ("frames", "base"),
+        "frames": (), "perception": ("frames",), "base": ("frames", "perception"), "eyes": ("frames", "base"),
+        "adapter": ("frames", "base"),
     }  # fmt: skip
     for stage in before[name]:
         if not (run / STAGES[stage][1]).exists():

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Step
@@ -28,6 +30,7 @@ from nav_vlm_sim.walks.rig import CAMERA, RIG, camera_pose
 from nav_vlm_sim.walks.space import Space, solids_of
 
 LIKE = dict.fromkeys(NEW_TARGETS, "box")
+ASIDE = math.radians(20), math.radians(100)  # by how much another heading at the same place differs
 ALIKE = 0.2, math.radians(10)  # metres, radians: of two places nearer together than this one is enough
 
 
@@ -37,19 +40,21 @@ class _Job:
     plan: int
     turns: tuple[Turn, ...]
     view: View
+    headings: int
 
 
-def render_walks(walked: Path, out: Path, view: View, processes: int | None = None) -> None:
+def render_walks(walked: Path, out: Path, view: View, headings: int = 0, processes: int | None = None) -> None:
     """Renders the shards that are not there yet, one of each plan, on all cores, with a progress bar.
 
-    walked: the --out of `nav-vlm-sim evaluate`, on drawn plans. Raises UserError where it is none, or where its seed is
-    one of those that guides are measured on.
+    walked: the --out of `nav-vlm-sim evaluate`, on drawn plans. headings: so many more pictures at every place, to
+    other sides. Raises UserError where it holds no walks, or where guides are measured on walks of its seed.
     """
     turns = turns_of(walked)
     clear_drafts(out)
-    jobs = [_Job(out, plan, tuple(of), view) for plan, of in turns.items() if not _shard(out, plan).exists()]
-    total = sum(map(len, turns.values()))
-    on_all_cores(_render, jobs, total, total - sum(len(job.turns) for job in jobs), processes)
+    jobs = [_Job(out, plan, tuple(of), view, headings) for plan, of in turns.items() if not _shard(out, plan).exists()]
+    left = sum(len(job.turns) for job in jobs) * (1 + headings)
+    total = sum(map(len, turns.values())) * (1 + headings)
+    on_all_cores(_render, jobs, total, total - left, processes)
 
 
 def turns_of(walked: Path) -> dict[int, list[Turn]]:
@@ -87,8 +92,18 @@ def _shard(out: Path, plan: int) -> Path:
 
 
 def _render(job: _Job) -> int:
-    write_shard(_shard(job.out, job.plan), list(frames_of_turns(job.plan, job.turns, job.view)))
-    return len(job.turns)
+    turns = list(_all_sides(job.turns, job.headings, np.random.default_rng([job.plan, 3])))
+    write_shard(_shard(job.out, job.plan), list(frames_of_turns(job.plan, turns, job.view)))
+    return len(turns)
+
+
+def _all_sides(turns: Iterable[Turn], headings: int, rng: np.random.Generator) -> Iterator[Turn]:
+    """Every turn, and so many more at its place, to either side."""
+    for turn in turns:
+        yield turn
+        for _ in range(headings):
+            by = rng.uniform(*ASIDE) * rng.choice((-1.0, 1.0))
+            yield replace(turn, yaw=math.remainder(turn.yaw + by, math.tau))
 
 
 def frames_of_turns(number: int, turns: Sequence[Turn], view: View) -> Iterable[Frame]:
