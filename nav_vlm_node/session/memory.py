@@ -14,7 +14,9 @@ from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
-EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to before it is walked to
+OFF = math.radians(15)  # what is seen so far aside for the first time is turned to before it is walked to
+AGREE = math.radians(20)  # two looks that put a thing into headings as near as this agree
+ANOTHER = 0.4, math.radians(10)  # metres, radians: a look from nearer than both is not another one
 SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
 LOOKS = 6  # in a row, at most, before the wearer goes on to another place
 KEPT = 3 * LOOKS  # looks that are remembered
@@ -43,6 +45,7 @@ class Session:
     style: Style = Style()
     _trail: Trail = field(default_factory=Trail)
     _looked: list[Place] = field(default_factory=list)
+    _sightings: list[tuple[str, Place, Place]] = field(default_factory=list)  # of what, where it is, seen from where
     _clues: list[Clue] = field(default_factory=list)
     _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
     _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
@@ -66,8 +69,13 @@ class Session:
 
     def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         if instruction.status is Status.OK:
+            if self._possible(instruction, place):
+                direction, distance = told(instruction.steps)
+                if not self._seen_twice(GOAL, direction, distance, place):
+                    return self._turn_to(instruction, direction, place)
             if self._believed(instruction, place):
-                blocked = self._trail.stuck and any(step.action is Action.CAUTION for step in instruction.steps)
+                warned = any(step.action is Action.CAUTION for step in instruction.steps)
+                blocked = self._trail.stuck and (warned or self._trail.stopped)
                 return self._aside(instruction, place) if blocked else Guidance(instruction)
             instruction = unseen(instruction)
         at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
@@ -90,16 +98,24 @@ class Session:
 
     # ---- the goal --------------------------------------------------------------------------------
 
+    def _possible(self, instruction: Instruction, place: Place) -> bool:
+        """Whether the goal may be where an answer says: the wearer has not been there, and it came nearer before."""
+        direction, distance = told(instruction.steps)
+        if math.isnan(direction) or math.isnan(distance):
+            return True
+        spot = beyond(place, place.yaw + direction, distance)
+        been = [p for p in self._trail.places if apart(p, place) > BEEN]
+        return not (any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent))
+
     def _believed(self, instruction: Instruction, place: Place) -> bool:
-        """Whether the goal may be where an answer says; it is kept, as it may leave the picture."""
+        """Whether the wearer is led to the goal where an answer says; it is kept, as it may leave the picture."""
         direction, distance = told(instruction.steps)
         if math.isnan(direction) or math.isnan(distance):
             self._going = None
             return True
-        spot = beyond(place, place.yaw + direction, distance)
-        been = [p for p in self._trail.places if apart(p, place) > BEEN]
-        if any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent):
+        if not self._possible(instruction, place):
             return False
+        spot = beyond(place, place.yaw + direction, distance)
         self._goal.x, self._goal.y = spot.x, spot.y
         if not self._trail.stopped and self._goal.out_of_reach(distance, DOUBTS):
             self._absent.append(spot)
@@ -111,6 +127,29 @@ class Session:
     def _lose_goal(self) -> None:
         self._goal = Clue(GOAL, NAN, NAN)
         self._going = None
+
+    # ---- a second look ---------------------------------------------------------------------------
+
+    def _seen_twice(self, landmark: str, direction: float, distance: float, place: Place) -> bool:
+        """Whether a thing may be walked to: it is about ahead, or another look agreed. One picture alone sends nobody
+        aside; what it shows at its edge is what it is most often wrong about."""
+        if math.isnan(direction):
+            return True
+        heading = wrap(place.yaw + direction)
+        agreed = any(
+            name == landmark
+            and abs(wrap(heading_to(place, spot) - heading)) < AGREE
+            and (apart(eye, place) >= ANOTHER[0] or abs(wrap(eye.yaw - place.yaw)) >= ANOTHER[1])
+            for name, spot, eye in self._sightings
+        )
+        spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
+        self._sightings = [*self._sightings[1 - KEPT :], (landmark, spot, place)]
+        return agreed or abs(direction) < OFF or self._turned >= LOOKS
+
+    def _turn_to(self, instruction: Instruction, direction: float, place: Place) -> Guidance:
+        """A turn to what was seen aside, for another look at it."""
+        self._looked, self._turned = [*self._looked[1 - KEPT :], place], self._turned + 1
+        return self._saying(doubtful(instruction), (self._trail.turn(direction),))
 
     # ---- what is in the way ----------------------------------------------------------------------
 
@@ -128,15 +167,14 @@ class Session:
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
-        door, direction, _ = seen_in(instruction, (OPEN_DOOR,))
-        if door and self._going is not self._goal:
+        named, direction, distance = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
+        if named == OPEN_DOOR and self._going is not self._goal:
             frame = self._frame_around(place)
             if frame is not None:
                 self._going, self._turned = frame, 0
                 return self._saying(instruction, self._towards(frame, place))
-            if abs(direction) >= EDGE and self._turned < LOOKS:
-                self._looked, self._turned = [*self._looked[1 - KEPT :], place], self._turned + 1
-                return self._saying(instruction, (Step(Action.TURN, direction),))
+        if named and self._going is not self._goal and not self._seen_twice(named, direction, distance, place):
+            return self._turn_to(instruction, direction, place)
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None

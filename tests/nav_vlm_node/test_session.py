@@ -12,6 +12,7 @@ from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.language import parse, render
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, TRIES, Guidance, Place, Session
+from nav_vlm_node.session.trail import beyond
 
 HERE = Place(0.0, 0.0, 0.0)
 MISSING = Step(Action.NOT_VISIBLE, landmark="exit")
@@ -34,8 +35,37 @@ def turn_of(guidance: Guidance) -> float:
 
 
 def test_a_way_to_the_goal_is_told_as_it_is() -> None:
-    found = said(Status.OK, *way(20, 3, "exit"))
+    found = said(Status.OK, *way(10, 3, "exit"))
     assert Session().heed(found, HERE) == Guidance(found)
+
+
+@pytest.mark.parametrize("degrees", [15, -20, 45, -50])
+@pytest.mark.parametrize("over", [0, 17])
+def test_nobody_is_sent_aside_before_a_second_look_agrees(degrees: int, over: int) -> None:
+    chair = Step(Action.CAUTION, 0.0, 1.5, "chair")
+    session = Session()
+    look = session.heed(said(Status.OK, chair, *way(degrees, 3, "exit")), HERE)
+    assert look.searching
+    assert look.instruction.status is Status.UNSURE
+    assert look.instruction.steps == (chair, Step(Action.TURN, pytest.approx(math.radians(degrees))))
+    turned = math.copysign(abs(degrees) + over, degrees)
+    again = said(Status.OK, *way(degrees - turned, 3, "exit"))
+    assert session.heed(again, Place(0.0, 0.0, math.radians(turned))) == Guidance(again)
+
+
+def test_a_second_look_that_does_not_agree_sends_nobody() -> None:
+    session, found = Session(), said(Status.OK, *way(40, 3, "exit"))
+    session.heed(found, HERE)
+    for k in range(1, LOOKS):  # it is always as far aside of where they look: a mark on the lens, perhaps
+        guidance = session.heed(found, Place(0.0, 0.0, wrap(math.radians(40 * k))))
+        assert guidance.searching
+        assert not moves(guidance)
+    assert session.heed(NOTHING, Place(0.0, 0.0, math.radians(-90))).searching
+
+
+def test_the_same_look_again_is_no_second_one() -> None:
+    session, found = Session(), said(Status.OK, *way(40, 3, "exit"))
+    assert all(session.heed(found, HERE._replace(yaw=0.02 * k)).searching for k in range(3))
 
 
 def test_statuses_that_are_no_search_are_told_as_they_are() -> None:
@@ -131,6 +161,7 @@ def test_a_door_at_the_edge_of_the_view_is_looked_at_before_it_is_walked_to(side
     look = session.heed(door(side * 50, 2.0), HERE)
     assert look.searching
     assert not moves(look)
+    assert MISSING in look.instruction.steps
     assert turn_of(look) == pytest.approx(side * math.radians(50))
     there = Place(0.0, 0.0, side * math.radians(60))
     assert not session.heed(door(-side * 10, 2.0), there).searching, "now it is in the middle"
@@ -142,14 +173,14 @@ def test_a_door_at_the_edge_of_the_view_is_looked_at_before_it_is_walked_to(side
 def test_in_the_frame_of_a_door_what_was_seen_from_farther_away_counts(said_now: float, reach: float) -> None:
     """The way through it is what was seen three metres before, whatever the picture says of the frame."""
     session = Session()
-    session.heed(door(20, 3.0), HERE)
-    there = Place(2.75 * math.cos(math.radians(20)), 2.75 * math.sin(math.radians(20)), 0.0)
+    session.heed(door(10, 3.0), HERE)
+    there = Place(2.75 * math.cos(math.radians(10)), 2.75 * math.sin(math.radians(10)), math.radians(-10))
     guidance = session.heed(door(said_now, reach), there)
     assert guidance.searching, "by memory"
     assert MISSING in guidance.instruction.steps
     assert turn_of(guidance) == pytest.approx(math.radians(20), abs=math.radians(3))
     assert told(guidance.instruction.steps)[1] == LEG
-    before = Place(math.cos(math.radians(20)), math.sin(math.radians(20)), 0.0)
+    before = Place(math.cos(math.radians(10)), math.sin(math.radians(10)), math.radians(-10))
     assert turn_of(session.heed(UNSURE, before)) == pytest.approx(math.radians(20), abs=math.radians(3))
 
 
@@ -170,6 +201,8 @@ def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_rememb
         session, place = Session(), HERE
         for _ in range(2):
             place = place._replace(yaw=wrap(place.yaw + turn_of(session.heed(NOTHING, place)) + too_far))
+        session.heed(door(40, 6.5), place)
+        place = beyond(place, place.yaw + math.radians(40), 0.5)._replace(yaw=place.yaw)
         session.heed(door(40, 6), place)
         told_turns.append(turn_of(session.heed(UNSURE, place)))
     assert told_turns[1] == pytest.approx(told_turns[0] - over, abs=math.radians(1))
@@ -213,8 +246,9 @@ def test_a_goal_is_not_believed_to_be_where_the_wearer_has_been() -> None:
     assert again.searching
     assert again.instruction.status is Status.NOT_VISIBLE
     assert MISSING in again.instruction.steps
-    elsewhere = said(Status.OK, *way(90, 2, "exit"))
-    assert session.heed(elsewhere, Place(4.0, 0.0, 0.0)) == Guidance(elsewhere)
+    assert not moves(session.heed(said(Status.OK, *way(90, 2, "exit")), Place(4.0, 0.0, 0.0)))
+    elsewhere = said(Status.OK, *way(0, 2, "exit"))
+    assert session.heed(elsewhere, Place(4.0, 0.0, math.pi / 2)) == Guidance(elsewhere)
 
 
 def test_a_goal_that_is_a_metre_farther_than_it_was_said_to_be_is_believed() -> None:
@@ -274,6 +308,14 @@ def test_whoever_is_stopped_again_and_again_is_sent_aside(side: int) -> None:
     assert asides[0] * side < 0 < asides[1] * side  # away from the person, then to the other side
 
 
+def test_whoever_is_stopped_by_what_no_picture_shows_is_sent_aside_too() -> None:
+    session, found = Session(), said(Status.OK, *way(0, 5, "exit"))
+    told_now = [session.heed(found, HERE) for _ in range(TRIES + 1)]
+    assert told_now[:TRIES] == [Guidance(found)] * TRIES
+    assert told_now[TRIES].searching
+    assert abs(turn_of(told_now[TRIES])) == pytest.approx(math.pi / 2)
+
+
 def test_whoever_gets_on_is_not_sent_aside() -> None:
     session = Session()
     for k in range(4 * TRIES):
@@ -312,8 +354,8 @@ def test_a_leg_that_met_something_is_not_told_again() -> None:
 
 def test_a_goal_that_leaves_the_picture_is_remembered_but_not_for_ever() -> None:
     session = Session()
-    session.heed(said(Status.OK, *way(30, 2, "exit")), HERE)
-    at = (2 * math.cos(math.radians(30)), 2 * math.sin(math.radians(30)))
+    session.heed(said(Status.OK, *way(10, 2, "exit")), HERE)
+    at = (2 * math.cos(math.radians(10)), 2 * math.sin(math.radians(10)))
     near = session.heed(NOTHING, Place(1.0, 0.0, 0.0))
     assert turn_of(near) == pytest.approx(math.atan2(at[1], at[0] - 1.0))
     assert near.searching  # what was seen before is no direction of this picture

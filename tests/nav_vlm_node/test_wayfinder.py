@@ -118,11 +118,22 @@ def test_directions_are_held_back_until_memory_has_spoken(place: Place | None) -
     found = wayfinder.answer(
         Frame(room(), stamp=1.0), EXIT, place, listener=Listener(on_clause=clauses.append), query_id="q", priority=1
     )
-    assert found.status is Status.OK
+    assert found.status is (Status.OK if place is None else Status.SEARCHING)
     assert found.released == tuple(clauses)
     assert (found.query_id, found.priority) == ("q", 1)
     assert any("chair" in clause for clause in clauses)
     assert any("left" in clause for clause in clauses) == (place is None)
+
+
+def test_one_look_sends_nobody_aside_however_often_it_is_asked_about() -> None:
+    answers = {EXIT: "Turn left 35 degrees. Move 4 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    for stamp in (1.0, 1.5, 2.0):
+        found = look(wayfinder, stamp=stamp)
+        assert (found.status, found.text) == (Status.SEARCHING, "Turn left 35 degrees.")
+    answers[EXIT] = "Move 4 metres to the exit."
+    found = look(wayfinder, place=Place(0.0, 0.0, math.radians(35)), stamp=3.0)
+    assert (found.status, found.text) == (Status.OK, "Move 4 metres to the exit.")
 
 
 def test_what_memory_says_too_late_is_not_said() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nav_vlm_training import cli
-from nav_vlm_training.embedded.card import LIMITS, read_run
+from nav_vlm_training.embedded.card import LIMITS, _adapted, _made, merged, read_run
 from tests.nav_vlm_training.datasets import make_dataset
 from tests.tiny_models import make_tiny_blip2
 
@@ -112,3 +112,31 @@ def test_a_run_that_has_only_a_log(tmp_path: Path) -> None:
     facts = read_run(run)
     assert set(facts) == {"perception"}
     assert facts["perception"]["last"]["seen"] == 640
+
+
+def test_of_several_runs_the_latest_stage_counts(tmp_path: Path) -> None:
+    """An adapter that was made later, of a base whose run is kept as a file."""
+    record = {"date": "2026-01-01T00:00:00Z", "commit": "a" * 40, "machine": {"cpu": "A"}, "seconds": 60.0}
+    first = tmp_path / "first.json"
+    first.write_text(json.dumps({"settings": {"seed": 1}, "stages": {"adapter": record, "base": record}}))
+    later = tmp_path / "later"
+    (later / "eyes").mkdir(parents=True)
+    newer = {"settings": {"seed": 2}, "stages": {"eyes": record, "adapter": record | {"seconds": 120.0}}}
+    (later / "run.json").write_text(json.dumps(newer))
+    log = [
+        {"event": "started", "frames": 70, "config": {"batch": 8}},
+        {"seen": 640, "seconds": 3600, "bearing_mean": 2.0, "visible": 0.9},
+    ]
+    (later / "eyes/log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
+    facts = merged([read_run(first), read_run(later)])
+    assert facts["settings"] == {"seed": 2}
+    assert [(name, stage["seconds"]) for name, stage in facts["stages"].items()] == [
+        ("base", 60.0), ("eyes", 60.0), ("adapter", 120.0)
+    ]  # fmt: skip
+    assert "saw 640 frames, of 70 different ones" in _made(facts)
+
+
+def test_what_an_adapter_changes_is_told_part_by_part() -> None:
+    names = ("language_model.decoder.q", "language_model.encoder.v", "vision_model.encoder.layers.0.self_attn.qkv")
+    tensors = [f"base_model.model.{name}.lora_{half}.weight" for name in names for half in "AB"]
+    assert _adapted(tensors) == "`qkv` of the vision model; `q` and `v` of the language model"

@@ -17,7 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--results", type=Path, required=True, metavar="F.json",
         help="figures of this model, as `--results` of evaluate wrote them",
     )  # fmt: skip
-    parser.add_argument("--run", type=Path, metavar="DIR", help="the run of `nav-vlm-train embedded` that made it")
+    parser.add_argument(
+        "--run", type=Path, nargs="+", default=(), metavar="DIR",
+        help="the runs of `nav-vlm-train embedded` that made it, the latest last; a JSON file where the folder is gone",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,17 @@ LIMITS = """\
 - Its probabilities are not calibrated."""
 
 
-def write_card(model: Path, figures_path: Path, run: Path | None = None) -> Path:
+def write_card(model: Path, figures_path: Path, runs: Sequence[Path] = ()) -> Path:
     """Writes README.md into the model's directory and returns its path.
 
-    Raises UserError where the figures are not of this model with its default adapter.
+    runs: the folders of the runs that made it, the latest last; in place of one whose folder is no more, a JSON file of
+    what `read_run` returns. Raises UserError where the figures are not of this model with its default adapter.
     """
     card = read_model_card(model)
     figures = read_json(figures_path, "the figures of `nav-vlm-train evaluate --results`")
     try:
         _check(card, figures, figures_path)
-        text = render(card, figures, read_run(run) if run else {})
+        text = render(card, figures, merged(map(read_run, runs)))
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{figures_path} lacks {error}; measure again with: nav-vlm-train evaluate --results") from None
     path = model / NAME
@@ -54,20 +55,38 @@ def write_card(model: Path, figures_path: Path, run: Path | None = None) -> Path
 
 
 def read_run(run: Path) -> dict[str, Any]:
-    """What a run folder has recorded: {"settings", "stages", "perception"}; a part that is not there is left out."""
+    """What a run has recorded: {"settings", "stages", "perception", "eyes"}; a part that is not there is left out."""
+    if run.is_file():
+        return read_json(run, "the record of a run")
     if not run.is_dir():
         raise UserError(f"no run at {run}; give the folder that `nav-vlm-train embedded --run` wrote, or leave it out")
     facts: dict[str, Any] = {}
     if (run / "run.json").is_file():
         facts.update(read_json(run / "run.json", "the record of the run"))
-    log = run / "perception" / "log.jsonl"
-    if log.is_file():
+    for part in ("perception", "eyes"):
+        log = run / part / "log.jsonl"
+        if not log.is_file():
+            continue
         records = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines() if line.strip()]
         started = [record for record in records if record.get("event")]
         measured = [record for record in records if "bearing_mean" in record]
         if started and measured:
-            facts["perception"] = {"started": started[-1], "last": measured[-1]}
+            facts[part] = {"started": started[-1], "last": measured[-1]}
     return facts
+
+
+def merged(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facts of several runs as those of one: of every stage, the latest."""
+    facts: dict[str, Any] = {}
+    for run in runs:
+        stages = {**facts.get("stages", {}), **run.get("stages", {})}
+        facts = {**facts, **run, "stages": {name: stages[name] for name in sorted(stages, key=_order)}}
+    return facts
+
+
+def _order(stage: str) -> int:
+    names = ("frames", "perception", "base", "eyes", "adapter")
+    return names.index(stage) if stage in names else len(names)
 
 
 def render(card: ModelCard, figures: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -130,15 +149,23 @@ def _shape(card: ModelCard) -> str:
         count = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
         lines.append(
             f"Adapter `{card.default_adapter}`: LoRA, r = {lora['r']}, alpha = {lora['lora_alpha']}, on"
-            f" {_adapted(tensors)} of the language model, {count:,} parameters,"
+            f" {_adapted(tensors)}, {count:,} parameters,"
             f" {(directory / ADAPTER_WEIGHTS).stat().st_size / 1e6:.1f} MB."
         )
     return "\n\n".join(lines)
 
 
 def _adapted(tensors: Iterable[str]) -> str:
-    """The layers that an adapter changes, by the names of its tensors (`... .q.lora_A.weight`)."""
-    names = list(dict.fromkeys(name.split(".lora_")[0].rsplit(".", 1)[-1] for name in tensors))
+    """The layers that an adapter changes, by the names of its tensors as peft writes them."""
+    of: dict[str, dict[str, None]] = {}
+    for name in tensors:
+        module = name.split(".lora_")[0].removeprefix("base_model.model.")
+        of.setdefault(module.split(".")[0], {})[module.rsplit(".", 1)[-1]] = None
+    spoken = {"vision_model": "vision model", "qformer": "Q-Former", "language_model": "language model"}
+    return "; ".join(f"{_listed(list(of[part]))} of the {name}" for part, name in spoken.items() if part in of)
+
+
+def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(f"`{name}`" for name in names[:-1]), f"`{names[-1]}`")))
 
 
@@ -180,6 +207,15 @@ def _made(run: Mapping[str, Any]) -> str:
                 "ViT and Q-Former did not begin new: they began with those of the model that was here before, which had"
                 " been made the same way."
             )
+    if seen := run.get("eyes"):
+        config, last = seen["started"]["config"], seen["last"]
+        lines.append(
+            f"The adapter has eyes of its own: before it learned to guide, LoRA on ViT and Q-Former saw"
+            f" {last['seen']:,} frames, of {seen['started']['frames']:,} different ones of rooms and of walks in drawn"
+            f" buildings, in batches of {config['batch']}, in {last['seconds'] / 3600:.1f} hours, and learned as"
+            f" perception did. On held-out frames of rooms its read-outs then had a mean bearing error of"
+            f" {last['bearing_mean']:.1f} degrees and told in view from not in view in {100 * last['visible']:.1f} %."
+        )
     stages = run.get("stages", {})
     if stages:
         rows = [

@@ -62,8 +62,8 @@ class Guiding(Protocol):
 class Turn:
     """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
     answer sends to the other side, and neither along the way around something nor to another goal of that name in
-    sight; None where it gives no direction, or the way is nearly ahead. people: [x, y,
-    heading] of everybody who moves, in the crowd's order."""
+    sight; None where it gives no direction, or the way is nearly ahead. astray: the same of an answer that only looks
+    elsewhere or leads on by memory. people: [x, y, heading] of everybody who moves, in the crowd's order."""
 
     time: float
     x: float
@@ -74,6 +74,7 @@ class Turn:
     direction: float
     wanted: float
     reversal: bool | None
+    astray: bool | None = None
     people: list[list[float]] = field(default_factory=list)
 
     @property
@@ -249,16 +250,16 @@ def as_heard(step: Step) -> Step:
 def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
     here = (body.x, body.y)
     wanted = _bearing(body, next((p for p in reversed(way[1:]) if stage.space.in_sight(here, p)), None))
-    direction = math.nan
-    if instruction.status in (Status.OK, Status.NOT_VISIBLE):
-        direction, _ = told(instruction.steps)
-    reversal = None
-    if not math.isnan(direction) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
+    sent, _ = told(instruction.steps)
+    wrong = None
+    if not math.isnan(sent) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
         fine = [wanted, _bearing(body, first_leg(stage.space, way)), *stage.bearings(body, walk.goal)]
-        reversal = side(direction) * side(wanted) < 0 and all(abs(wrap(direction - b)) > OFF_CENTRE for b in fine)
+        wrong = side(sent) * side(wanted) < 0 and all(abs(wrap(sent - b)) > OFF_CENTRE for b in fine)
+    leads = instruction.status in (Status.OK, Status.NOT_VISIBLE)
     return Turn(
-        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, direction, wanted, reversal
-    )
+        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, sent if leads else math.nan,
+        wanted, wrong if leads else None, wrong if instruction.status is Status.SEARCHING else None,
+    )  # fmt: skip
 
 
 def first_leg(space: Space, way: Sequence[Point]) -> Point | None:

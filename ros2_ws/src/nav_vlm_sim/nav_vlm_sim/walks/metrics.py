@@ -88,6 +88,8 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     found["reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in sided), len(sided)).to_json()
     to_goal = [turn for turn in sided if turn.status == Status.OK.name]  # the others lead to signs and open doors
     found["goal_reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in to_goal), len(to_goal)).to_json()
+    astray = [turn.astray for turn in turns if turn.astray is not None]  # looks, and legs by memory
+    found["search_reversal_rate"] = wilson(sum(astray), len(astray)).to_json()
     refused = sum(math.isnan(turn.direction) and not turn.searching for turn in turns)
     found["abstention_rate"] = wilson(refused, len(turns)).to_json()
     found["search_rate"] = wilson(sum(turn.searching for turn in turns), len(turns)).to_json()
