@@ -14,6 +14,7 @@ from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
+EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
 OFF = math.radians(15)  # what is seen so far aside for the first time is turned to before it is walked to
 AGREE = math.radians(20)  # two looks that put a thing into headings as near as this agree
 ANOTHER = 0.4, math.radians(10)  # metres, radians: a look from nearer than both is not another one
@@ -173,8 +174,11 @@ class Session:
             if frame is not None:
                 self._going, self._turned = frame, 0
                 return self._saying(instruction, self._towards(frame, place))
-        if named and self._going is not self._goal and not self._seen_twice(named, direction, distance, place):
-            return self._turn_to(instruction, direction, place)
+        if named and self._going is not self._goal:
+            sure = self._seen_twice(named, direction, distance, place)
+            edge = named == OPEN_DOOR and abs(direction) >= EDGE and self._turned < LOOKS
+            if edge or not sure:
+                return self._turn_to(instruction, direction, place)
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None
