@@ -47,7 +47,8 @@ def test_nobody_is_sent_aside_before_a_second_look_agrees(degrees: int, over: in
     look = session.heed(said(Status.OK, chair, *way(degrees, 3, "exit")), HERE)
     assert look.searching
     assert look.instruction.status is Status.UNSURE
-    assert look.instruction.steps == (chair, Step(Action.TURN, pytest.approx(math.radians(degrees))))
+    assert [step.action for step in look.instruction.steps] == [Action.CAUTION, Action.TURN]
+    assert turn_of(look) == pytest.approx(math.radians(degrees))
     turned = math.copysign(abs(degrees) + over, degrees)
     again = said(Status.OK, *way(degrees - turned, 3, "exit"))
     assert session.heed(again, Place(0.0, 0.0, math.radians(turned))) == Guidance(again)
