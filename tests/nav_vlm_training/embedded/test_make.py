@@ -124,7 +124,7 @@ def test_an_adapter_has_eyes_of_its_own(
     drawn: Path, made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    evaluate(Settings(episodes=2, seed=FIRST_LEARNED_SEED, guides=("oracle",)), Path("walked"), workers=1, quiet=True)
+    evaluate(Settings(episodes=4, seed=FIRST_LEARNED_SEED, guides=("oracle",)), Path("walked"), workers=1, quiet=True)
     shutil.copytree(drawn, "run")
     shutil.copytree(made / "base", "given")
     given = ("--base", "given", "--adapter", "given/adapters/guide", "--walks", "walked")
