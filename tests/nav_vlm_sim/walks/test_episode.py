@@ -198,6 +198,15 @@ def test_wrong_ways_to_a_goal_in_view_are_counted_by_themselves() -> None:
     found = summarise([replace(straight(4.0), turns=turns)])
     assert (found["reversal_rate"]["value"], found["reversal_rate"]["n"]) == (0.75, 4)
     assert (found["goal_reversal_rate"]["value"], found["goal_reversal_rate"]["n"]) == (0.5, 2)
+    assert found["search_reversal_rate"]["n"] == 0
+
+
+def test_what_a_search_says_is_counted_by_itself() -> None:
+    name = Status.SEARCHING.name
+    turns = [Turn(0.0, 0.0, 0.0, 0.0, name, "", math.nan, 0.5, None, astray) for astray in (True, False, None)]
+    found = summarise([replace(straight(4.0), turns=turns)])
+    assert (found["search_reversal_rate"]["value"], found["search_reversal_rate"]["n"]) == (0.5, 2)
+    assert found["reversal_rate"]["n"] == 0
 
 
 def test_an_empty_summary_has_no_figures() -> None:
