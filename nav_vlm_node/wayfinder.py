@@ -13,7 +13,7 @@ from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.language import landmark_of
 from nav_vlm_node.replies import TOO_LATE, say
-from nav_vlm_node.score import side, told, wrap
+from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session import Place, Session
 
 AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
@@ -98,7 +98,7 @@ class Wayfinder:
         """What was said a moment ago, where the picture still does not tell, or shows the goal aside, which one look
         does not settle: nothing has come of it yet."""
         doubtful = instruction.status in (Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)
-        aside = instruction.status is Status.OK and side(told(instruction.steps)[0]) != 0
+        aside = instruction.status is Status.OK and abs(told(instruction.steps)[0]) >= OFF_CENTRE
         if self._told is None or not (doubtful or aside):
             return instruction
         last = self._told

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
-from nav_vlm_node.score import told, wrap
+from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
-OFF = math.radians(15)  # what is seen so far aside for the first time is turned to before it is walked to
 AGREE = math.radians(20)  # two looks that put a thing into headings as near as this agree
 ANOTHER = 0.4, math.radians(10)  # metres, radians: a look from nearer than both is not another one
 SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
@@ -45,8 +45,8 @@ class Session:
 
     style: Style = Style()
     _trail: Trail = field(default_factory=Trail)
-    _looked: list[Place] = field(default_factory=list)
-    _sightings: list[tuple[str, Place, Place]] = field(default_factory=list)  # of what, where it is, seen from where
+    _looked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _sightings: deque[tuple[str, Place, Place]] = field(default_factory=lambda: deque(maxlen=KEPT))  # what, where, from
     _clues: list[Clue] = field(default_factory=list)
     _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
     _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
@@ -70,14 +70,15 @@ class Session:
 
     def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         if instruction.status is Status.OK:
-            if self._possible(instruction, place):
-                direction, distance = told(instruction.steps)
-                if not self._seen_twice(GOAL, direction, distance, place):
+            direction, distance = told(instruction.steps)
+            spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
+            if self._possible(spot, place):
+                if not self._settled(GOAL, direction, distance, place):
                     return self._turn_to(instruction, direction, place)
-            if self._believed(instruction, place):
-                warned = any(step.action is Action.CAUTION for step in instruction.steps)
-                blocked = self._trail.stuck and (warned or self._trail.stopped)
-                return self._aside(instruction, place) if blocked else Guidance(instruction)
+                if self._believed(spot, distance):
+                    warned = any(step.action is Action.CAUTION for step in instruction.steps)
+                    blocked = self._trail.stuck and (warned or self._trail.stopped)
+                    return self._aside(instruction, place) if blocked else Guidance(instruction)
             instruction = unseen(instruction)
         at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
         if self._trail.stuck and not at_door:
@@ -99,24 +100,16 @@ class Session:
 
     # ---- the goal --------------------------------------------------------------------------------
 
-    def _possible(self, instruction: Instruction, place: Place) -> bool:
-        """Whether the goal may be where an answer says: the wearer has not been there, and it came nearer before."""
-        direction, distance = told(instruction.steps)
-        if math.isnan(direction) or math.isnan(distance):
-            return True
-        spot = beyond(place, place.yaw + direction, distance)
+    def _possible(self, spot: Place, place: Place) -> bool:
+        """Whether the goal may be at a spot: the wearer has not been there, and it came nearer before."""
         been = [p for p in self._trail.places if apart(p, place) > BEEN]
         return not (any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent))
 
-    def _believed(self, instruction: Instruction, place: Place) -> bool:
-        """Whether the wearer is led to the goal where an answer says; it is kept, as it may leave the picture."""
-        direction, distance = told(instruction.steps)
-        if math.isnan(direction) or math.isnan(distance):
+    def _believed(self, spot: Place, distance: float) -> bool:
+        """Whether the wearer is led to the goal at a spot; it is kept, as it may leave the picture."""
+        if math.isnan(spot.x):
             self._going = None
             return True
-        if not self._possible(instruction, place):
-            return False
-        spot = beyond(place, place.yaw + direction, distance)
         self._goal.x, self._goal.y = spot.x, spot.y
         if not self._trail.stopped and self._goal.out_of_reach(distance, DOUBTS):
             self._absent.append(spot)
@@ -131,9 +124,9 @@ class Session:
 
     # ---- a second look ---------------------------------------------------------------------------
 
-    def _seen_twice(self, landmark: str, direction: float, distance: float, place: Place) -> bool:
-        """Whether a thing may be walked to: it is about ahead, or another look agreed. One picture alone sends nobody
-        aside; what it shows at its edge is what it is most often wrong about."""
+    def _settled(self, landmark: str, direction: float, distance: float, place: Place) -> bool:
+        """Keeps a look at a thing, and tells whether that may be walked to: it is about ahead, another look agreed, or
+        there were too many. One picture alone sends nobody aside: about its edge it is most often wrong."""
         if math.isnan(direction):
             return True
         heading = wrap(place.yaw + direction)
@@ -144,12 +137,13 @@ class Session:
             for name, spot, eye in self._sightings
         )
         spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
-        self._sightings = [*self._sightings[1 - KEPT :], (landmark, spot, place)]
-        return agreed or abs(direction) < OFF or self._turned >= LOOKS
+        self._sightings.append((landmark, spot, place))
+        return agreed or abs(direction) < OFF_CENTRE or self._turned >= LOOKS
 
     def _turn_to(self, instruction: Instruction, direction: float, place: Place) -> Guidance:
         """A turn to what was seen aside, for another look at it."""
-        self._looked, self._turned = [*self._looked[1 - KEPT :], place], self._turned + 1
+        self._looked.append(place)
+        self._turned += 1
         return self._saying(doubtful(instruction), (self._trail.turn(direction),))
 
     # ---- what is in the way ----------------------------------------------------------------------
@@ -169,15 +163,13 @@ class Session:
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
         named, direction, distance = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
-        if named == OPEN_DOOR and self._going is not self._goal:
-            frame = self._frame_around(place)
+        if named and self._going is not self._goal:
+            frame = self._frame_around(place) if named == OPEN_DOOR else None
             if frame is not None:
                 self._going, self._turned = frame, 0
                 return self._saying(instruction, self._towards(frame, place))
-        if named and self._going is not self._goal:
-            sure = self._seen_twice(named, direction, distance, place)
             edge = named == OPEN_DOOR and abs(direction) >= EDGE and self._turned < LOOKS
-            if edge or not sure:
+            if not self._settled(named, direction, distance, place) or edge:
                 return self._turn_to(instruction, direction, place)
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
@@ -230,7 +222,7 @@ class Session:
 
     def _search(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         """Another way to look from here; after all of them, on to a door, or to where nobody has been yet."""
-        self._looked = [*self._looked[1 - KEPT :], place]
+        self._looked.append(place)
         if ask is not None:
             door = ask(f"Where is the {OPEN_DOOR}?")
             if door.status is Status.OK:

@@ -1,4 +1,4 @@
-"""A session never circles: looks end, doors are gone through once, arrows are followed from under their sign."""
+"""A session never circles: looks end, nobody is sent aside by one look, arrows are followed from under their sign."""
 
 from __future__ import annotations
 
@@ -9,29 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
-from nav_vlm_node.language import parse, render
+from nav_vlm_node.language import parse
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, TRIES, Guidance, Place, Session
-from nav_vlm_node.session.trail import beyond
-
-HERE = Place(0.0, 0.0, 0.0)
-MISSING = Step(Action.NOT_VISIBLE, landmark="exit")
-
-
-def said(status: Status, *steps: Step) -> Instruction:
-    return Instruction(query_id="1", query="Where is the exit?", status=status, text=render(steps), steps=steps)
-
-
-def way(degrees: float, distance: float, landmark: str) -> tuple[Step, Step]:
-    return Step(Action.TURN, math.radians(degrees)), Step(Action.MOVE, 0.0, distance, landmark)
-
-
-NOTHING = said(Status.NOT_VISIBLE, MISSING, Step(Action.SCAN))
-UNSURE = said(Status.UNSURE)
-
-
-def turn_of(guidance: Guidance) -> float:
-    return told(guidance.instruction.steps)[0]
+from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, leg_from, moves, said, turn_of, way
 
 
 def test_a_way_to_the_goal_is_told_as_it_is() -> None:
@@ -111,132 +92,6 @@ def test_cautions_are_never_dropped() -> None:
     chair = Step(Action.CAUTION, 0.0, 1.0, "chair")
     for status in (Status.UNSURE, Status.NOT_VISIBLE):
         assert chair in Session().heed(said(status, chair), HERE).instruction.steps
-
-
-def door(degrees: float, distance: float) -> Instruction:
-    return said(Status.NOT_VISIBLE, MISSING, *way(degrees, distance, "open door"))
-
-
-def leg_from(place: Place, guidance: Guidance) -> Place:
-    """Where somebody is who does what was told, and nothing more than one leg."""
-    direction, distance = told(guidance.instruction.steps)
-    heading, length = place.yaw + direction, 0.0 if math.isnan(distance) else min(distance, LEG)
-    return Place(place.x + length * math.cos(heading), place.y + length * math.sin(heading), wrap(heading))
-
-
-def moves(guidance: Guidance) -> bool:
-    return any(step.action is Action.MOVE for step in guidance.instruction.steps)
-
-
-def test_a_near_open_door_is_gone_through_and_not_gone_back_to() -> None:
-    session = Session()
-    guidance = session.heed(door(0, 0.9), HERE)
-    assert not guidance.searching
-    assert told(guidance.instruction.steps)[1] > 0.9 + 1.0
-    assert session.heed(door(0, 1.1), Place(2.0, 0.0, math.pi)).searching
-
-
-def test_a_door_is_lined_up_with_before_it_is_gone_through() -> None:
-    guidance = Session().heed(door(10, 2.0), HERE)
-    assert turn_of(guidance) == pytest.approx(math.radians(10))
-    assert 0.5 < told(guidance.instruction.steps)[1] < 1.5  # it ends before the door, not in it
-
-
-def test_a_door_that_was_not_got_through_is_tried_again_another_way() -> None:
-    session, tried = Session(), []
-    session.heed(door(0, 0.9), HERE)
-    for _ in range(2):  # stopped in the doorway, where nothing can be seen
-        guidance = session.heed(UNSURE, Place(0.8, 0.0, 0.0))
-        assert guidance.searching
-        assert moves(guidance)
-        steps = guidance.instruction.steps
-        turned = sum(step.bearing for step in steps if step.action is Action.TURN)
-        assert wrap(turned) == pytest.approx(0.0)  # on through it
-        tried.append(turn_of(guidance))
-    assert tried[0] != pytest.approx(tried[1], abs=math.radians(5))
-
-
-@pytest.mark.parametrize("side", [1, -1])
-def test_a_door_at_the_edge_of_the_view_is_looked_at_before_it_is_walked_to(side: int) -> None:
-    session = Session()
-    look = session.heed(door(side * 50, 2.0), HERE)
-    assert look.searching
-    assert not moves(look)
-    assert MISSING in look.instruction.steps
-    assert turn_of(look) == pytest.approx(side * math.radians(50))
-    there = Place(0.0, 0.0, side * math.radians(60))
-    assert not session.heed(door(-side * 10, 2.0), there).searching, "now it is in the middle"
-    endless = Session()
-    assert any(moves(endless.heed(door(side * 50, 2.0), HERE)) for _ in range(LOOKS + 1)), "it ends"
-
-
-@pytest.mark.parametrize(("said_now", "reach"), [(50, 0.5), (-50, 0.5), (50, 1.4), (-50, 2.5)])
-def test_in_the_frame_of_a_door_what_was_seen_from_farther_away_counts(said_now: float, reach: float) -> None:
-    """The way through it is what was seen three metres before, whatever the picture says of the frame."""
-    session = Session()
-    session.heed(door(10, 3.0), HERE)
-    there = Place(2.75 * math.cos(math.radians(10)), 2.75 * math.sin(math.radians(10)), math.radians(-10))
-    guidance = session.heed(door(said_now, reach), there)
-    assert guidance.searching, "by memory"
-    assert MISSING in guidance.instruction.steps
-    assert turn_of(guidance) == pytest.approx(math.radians(20), abs=math.radians(3))
-    assert told(guidance.instruction.steps)[1] == LEG
-    before = Place(math.cos(math.radians(10)), math.sin(math.radians(10)), math.radians(-10))
-    assert turn_of(session.heed(UNSURE, before)) == pytest.approx(math.radians(20), abs=math.radians(3))
-
-
-@pytest.mark.parametrize("off", [0.5, -0.5])
-def test_beside_a_door_one_gets_in_line_with_it_first(off: float) -> None:
-    session = Session()
-    session.heed(door(0, 2.0), HERE)
-    steps = session.heed(UNSURE, Place(1.5, off, 0.0)).instruction.steps
-    assert [step.action for step in steps] == [Action.TURN, Action.MOVE, Action.TURN, Action.MOVE]
-    assert steps[0].bearing * off < 0
-    assert steps[1].distance == pytest.approx(abs(off))
-    assert steps[0].bearing + steps[2].bearing == pytest.approx(0.0)
-
-
-def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_remembered() -> None:
-    over, told_turns = math.radians(20), []
-    for too_far in (0.0, over):
-        session, place = Session(), HERE
-        for _ in range(2):
-            place = place._replace(yaw=wrap(place.yaw + turn_of(session.heed(NOTHING, place)) + too_far))
-        session.heed(door(40, 6.5), place)
-        place = beyond(place, place.yaw + math.radians(40), 0.5)._replace(yaw=place.yaw)
-        session.heed(door(40, 6), place)
-        told_turns.append(turn_of(session.heed(UNSURE, place)))
-    assert told_turns[1] == pytest.approx(told_turns[0] - over, abs=math.radians(1))
-
-
-def test_a_door_that_nobody_gets_through_is_given_up() -> None:
-    session = Session()
-    session.heed(door(0, 0.9), HERE)
-    told_now = [session.heed(UNSURE, Place(0.3, 0.0, 0.0)) for _ in range(TRIES)]
-    assert all(moves(guidance) for guidance in told_now[:-1])
-    assert not moves(told_now[-1])  # it looks for another way; nobody steps aside from a door
-    assert session.heed(door(0, 0.6), Place(0.3, 0.0, 0.0)).searching
-
-
-def test_where_nothing_else_leads_on_one_goes_back_through_a_door() -> None:
-    session, place = Session(), Place(2.0, 0.0, 0.0)
-    session.heed(door(0, 0.9), HERE)
-    for _ in range(6 * LOOKS):
-        guidance = session.heed(NOTHING, place)
-        to_door = math.atan2(-place.y, 0.9 - place.x)
-        place = leg_from(place, guidance)
-        if moves(guidance) and abs(wrap(place.yaw - to_door)) < math.radians(3):
-            return
-    pytest.fail("it never goes back")
-
-
-def test_on_the_way_to_a_far_door_a_doubt_does_not_start_a_search() -> None:
-    session = Session()
-    session.heed(door(0, 6), HERE)
-    guidance = session.heed(UNSURE, Place(2.0, 1.0, 0.0))
-    direction, distance = told(guidance.instruction.steps)
-    assert direction == pytest.approx(math.atan2(-1.0, 3.1))  # to where it is lined up with
-    assert distance == LEG
 
 
 def test_a_goal_is_not_believed_to_be_where_the_wearer_has_been() -> None:
@@ -383,21 +238,6 @@ def test_an_arrow_is_followed_from_under_its_sign(arrow: float, side: int) -> No
     assert [step.action for step in motion] == [Action.TURN, Action.MOVE, Action.TURN, Action.MOVE]
     assert motion[1].distance < 2.0
     assert motion[2].bearing * side > 0
-
-
-def test_a_search_knows_the_doors_that_other_questions_found() -> None:
-    session, place = Session(), HERE
-
-    def ask(question: str) -> Instruction:
-        assert question == "Where is the open door?"
-        return said(Status.OK, *way(-60, 4, "open door")) if place.yaw == 0.0 else said(Status.NOT_VISIBLE)
-
-    for _ in range(LOOKS + 1):
-        guidance = session.heed(NOTHING, place, ask)
-        if any(step.action is Action.MOVE for step in guidance.instruction.steps):
-            break
-        place = Place(0.0, 0.0, wrap(place.yaw + turn_of(guidance)))
-    assert wrap(place.yaw + turn_of(guidance)) == pytest.approx(math.radians(-60))
 
 
 @pytest.mark.parametrize("free", [180, -90, 45])

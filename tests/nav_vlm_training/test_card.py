@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from nav_vlm_training import cli
 from nav_vlm_training.embedded.card import LIMITS, _adapted, _made, merged, read_run
@@ -61,10 +62,7 @@ def test_the_card_says_what_is_so(measured: tuple[Path, Path], tmp_path: Path) -
     assert "mean bearing error of 5.0 degrees" in text
     assert "91.2 %" in text
     assert "| perception | 10 | Some CPU | 2030-01-02 | cccccccccccc |" in text
-    from safetensors import safe_open
-
-    with safe_open(model / "model.safetensors", framework="numpy") as file:
-        count = sum(file.get_tensor(name).size for name in file.keys())  # noqa: SIM118 (no mapping)
+    count = sum(weight.size for weight in load_file(model / "model.safetensors").values())
     assert f"| all | {count:,} | " in text
     assert "LoRA, r = 2, alpha = 4" in text
     assert str(model.parent) not in text
@@ -114,7 +112,7 @@ def test_a_run_that_has_only_a_log(tmp_path: Path) -> None:
     assert facts["perception"]["last"]["seen"] == 640
 
 
-def test_of_several_runs_the_latest_stage_counts(tmp_path: Path) -> None:
+def test_the_stages_of_several_runs_are_told_one_after_the_other(tmp_path: Path) -> None:
     """An adapter that was made later, of a base whose run is kept as a file."""
     record = {"date": "2026-01-01T00:00:00Z", "commit": "a" * 40, "machine": {"cpu": "A"}, "seconds": 60.0}
     first = tmp_path / "first.json"
@@ -130,8 +128,8 @@ def test_of_several_runs_the_latest_stage_counts(tmp_path: Path) -> None:
     (later / "eyes/log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in log))
     facts = merged([read_run(first), read_run(later)])
     assert facts["settings"] == {"seed": 2}
-    assert [(name, stage["seconds"]) for name, stage in facts["stages"].items()] == [
-        ("base", 60.0), ("eyes", 60.0), ("adapter", 120.0)
+    assert [(name, stage["seconds"]) for name, stage in facts["stages"]] == [
+        ("adapter", 60.0), ("base", 60.0), ("eyes", 60.0), ("adapter", 120.0)
     ]  # fmt: skip
     assert "saw 640 frames, of 70 different ones" in _made(facts)
 

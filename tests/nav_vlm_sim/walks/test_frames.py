@@ -77,6 +77,17 @@ def test_the_goal_is_where_the_walk_says(walked: Path) -> None:
         assert min(abs(math.remainder(b - door.bearing, math.tau)) for b in bearings) < math.radians(40)
 
 
+def test_more_headings_are_pictures_from_the_same_places(walked: Path, drawn: Path, tmp_path: Path) -> None:
+    """Also over shards that were drawn with fewer of them; each place's own picture is the first."""
+    shutil.copytree(drawn, tmp_path / "more")
+    render_walks(walked, tmp_path / "more", VIEW, headings=2, processes=1)
+    for shard in sorted(drawn.glob("walk-*")):
+        plain, more = (np.load(folder / shard.name / "rgb.npy") for folder in (drawn, tmp_path / "more"))
+        assert len(more) == 3 * len(plain)
+        assert all(np.abs(more[::3].astype(int) - plain).mean(axis=(1, 2, 3)) < 2)
+        assert all(np.abs(more[k::3].astype(int) - plain).mean() > 10 for k in (1, 2)), "to other sides"
+
+
 def test_a_second_call_draws_nothing_and_a_cut_one_goes_on(
     walked: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import shutil
@@ -155,7 +156,17 @@ def test_an_adapter_has_eyes_of_its_own(
     val = Frames(sorted(Path("run/frames/val").glob("world-*")), VIEW)
     without = extract(model, val, np.arange(len(val)), augment=False).patches
     assert np.abs(patches.astype(float) - without).max() > 0.01, "the language stage looks through the adapter's eyes"
+    drop_other = make_module._drop_other
+    plan = PretrainConfig(**torch.load("run/eyes/checkpoint.pt", weights_only=True)["config"])
+    drop_other(dataclasses.replace(plan, samples=999, device="cuda", start="elsewhere"), Path("run/eyes"))
+    assert Path("run/eyes/checkpoint.pt").exists(), "the same eyes learn on"
+    drop_other(dataclasses.replace(plan, rank=4), Path("run/eyes"))
+    assert not Path("run/eyes").exists(), "eyes of another shape begin anew"
     capsys.readouterr()
+    shutil.copytree(base, "seeing")
+    blind = ("--base", "seeing", "--adapter", "seeing/adapters/guide", "--eyes-samples", "0", "--stage", "adapter")
+    assert cli.main(words(Path("run"), *blind)) == 2
+    assert "--eyes-samples for one that has eyes of its own" in capsys.readouterr().err
     data = make_dataset(tmp_path / "set", scenes=2)
     few = ("--limit", "2", "--max-new-tokens", "4")
     assert cli.main(["evaluate", "--model", str(base), "--data", str(data), *few]) == 0

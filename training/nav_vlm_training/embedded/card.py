@@ -76,17 +76,11 @@ def read_run(run: Path) -> dict[str, Any]:
 
 
 def merged(runs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The facts of several runs as those of one: of every stage, the latest."""
-    facts: dict[str, Any] = {}
+    """The facts of several runs as those of one, whose "stages" are (name, record) of each, run after run."""
+    facts: dict[str, Any] = {"stages": []}
     for run in runs:
-        stages = {**facts.get("stages", {}), **run.get("stages", {})}
-        facts = {**facts, **run, "stages": {name: stages[name] for name in sorted(stages, key=_order)}}
+        facts = {**facts, **run, "stages": [*facts["stages"], *run.get("stages", {}).items()]}
     return facts
-
-
-def _order(stage: str) -> int:
-    names = ("frames", "perception", "base", "eyes", "adapter")
-    return names.index(stage) if stage in names else len(names)
 
 
 def render(card: ModelCard, figures: Mapping[str, Any], run: Mapping[str, Any]) -> str:
@@ -216,11 +210,11 @@ def _made(run: Mapping[str, Any]) -> str:
             f" perception did. On held-out frames of rooms its read-outs then had a mean bearing error of"
             f" {last['bearing_mean']:.1f} degrees and told in view from not in view in {100 * last['visible']:.1f} %."
         )
-    stages = run.get("stages", {})
+    stages = run["stages"]
     if stages:
         rows = [
             [name, f"{stage['seconds'] / 60:.0f}", _processor(stage), stage["date"][:10], stage["commit"][:12]]
-            for name, stage in stages.items()
+            for name, stage in stages
         ]
         lines.append(table(["stage", "minutes", "on", "finished", "commit"], rows))
     return "\n\n".join(lines)

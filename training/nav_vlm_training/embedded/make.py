@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +56,14 @@ ADAPTED: Targets = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")
 class MakeConfig:
     """How much of everything.
 
-    worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
-    alone, and so is every third building of `walks` where the eyes learn from walks too. start: a model to take the
-    first weights of the vision side from, "" for new ones. base: a model to adapt, in place of one of perception and
-    base, "" for none. adapter: one of that base to train on, "" for a new one. walks: the --out of `nav-vlm-sim
-    evaluate`, whose pictures are learned from too, "" for none. headings: more pictures at each place of those walks,
-    to other sides. eyes_samples: frames that the adapter's own LoRA on the vision side sees, 0 for an adapter of the
-    language model alone. rate, base_rate, eyes_rate, adapter_rate: peaks. passes: forms of every frame in the language
-    stages, the first as it is.
+    worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language
+    stages alone, and so is every third building of `walks` where the eyes learn from walks too. start: a model to
+    take the first weights of the vision side from, "" for new ones. base: a model to adapt, in place of one of
+    perception and base, "" for none. adapter: one of that base to train on, "" for a new one; its eyes are taught
+    anew. walks: the --out of `nav-vlm-sim evaluate`, whose pictures are learned from too, "" for none. headings:
+    more pictures at each place of those walks, to other sides. eyes_samples: frames that the adapter's own LoRA on
+    the vision side sees, 0 for an adapter of the language model alone. rate, base_rate, eyes_rate, adapter_rate:
+    peaks. passes: forms of every frame in the language stages, the first as it is.
     """
 
     first_world: int = 0
@@ -117,11 +117,18 @@ def _frames(config: MakeConfig, run: Path, split: str) -> Frames:
     will in new places, and the language model learns how far to trust it."""
     if split != "train":
         return Frames(_shards(run, split), VIEW)
-    walks = _shards(run, "walks")[:: 3 if config.eyes_samples else 1] if config.walks else []
-    return Frames([*_shards(run, split)[-config.language_worlds :], *walks], VIEW)
+    return Frames([*_shards(run, split)[-config.language_worlds :], *_walks(config, run)[1]], VIEW)
 
 
-def _features_key(config: MakeConfig, run: Path, adapted: bool) -> str:
+def _walks(config: MakeConfig, run: Path) -> tuple[list[Path], list[Path]]:
+    """The shards of walks that the adapter's eyes learn from, and those of the language stages."""
+    walks = _shards(run, "walks") if config.walks else []
+    if not config.eyes_samples:
+        return [], walks
+    return [shard for number, shard in enumerate(walks) if number % 3], walks[::3]
+
+
+def _features_key(config: MakeConfig, run: Path, *, adapted: bool) -> str:
     """Changes with what the vision side is from, and with what is wanted of it."""
     eyes = "base/model.safetensors" if config.base else "perception/checkpoint.pt"
     state = (run / ("eyes/checkpoint.pt" if adapted else eyes)).stat()
@@ -140,7 +147,7 @@ def _features(
     Kept in run/features for as long as what it learned from and the plan stay the same.
     """
     train, val = _frames(config, run, "train"), _frames(config, run, "val")
-    folder = run / "features" / _features_key(config, run, adapted)
+    folder = run / "features" / _features_key(config, run, adapted=adapted)
     kept = Features.load(folder / "train", train), Features.load(folder / "val", val)
     if kept[0] and kept[1]:
         return kept[0], kept[1]
@@ -187,7 +194,7 @@ def make_base(config: MakeConfig, run: Path) -> dict[str, Any]:
     language.make_queries_distinct(model, features)
     model.train()
     plan = language.LanguageConfig(steps=config.base_steps, rate=config.base_rate, seed=config.seed)
-    begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run, False)}")
+    begun = language.Checkpoint(run / "base_checkpoint.pt", f"{plan} {_features_key(config, run, adapted=False)}")
     language.train_language(model, tokenizer, features, language.describing, plan, begun, heads)
     model.eval()
     scores = language.check(model, tokenizer, held_out)
@@ -206,6 +213,7 @@ def take_base(config: MakeConfig, run: Path) -> None:
     shutil.copytree(given, draft, ignore=shutil.ignore_patterns("adapters", "README.md"))
     shutil.rmtree(run / "base", ignore_errors=True)
     draft.rename(run / "base")
+    shutil.rmtree(run / "eyes", ignore_errors=True)  # those of another base
 
 
 def export(model: Blip2ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, out: Path) -> None:
@@ -242,10 +250,17 @@ def make_eyes(config: MakeConfig, run: Path) -> dict[str, float]:
         seed=config.seed,
         device=config.device,
     )
-    walks = _shards(run, "walks") if config.walks else []
-    kept = set(walks[::3])
-    shards = [*_shards(run, "train")[: -config.language_worlds], *(shard for shard in walks if shard not in kept)]
+    _drop_other(plan, run / "eyes")
+    shards = [*_shards(run, "train")[: -config.language_worlds], *_walks(config, run)[0]]
     return pretrain(plan, shards, _shards(run, "val"), run / "eyes")
+
+
+def _drop_other(plan: PretrainConfig, eyes: Path) -> None:
+    """Removes eyes that were begun with another plan: where they are, and for how long they learn, may change."""
+    if (eyes / "checkpoint.pt").exists():
+        begun = torch.load(eyes / "checkpoint.pt", map_location="cpu", weights_only=True)["config"]
+        if {**begun, "samples": plan.samples, "device": plan.device, "start": plan.start} != asdict(plan):
+            shutil.rmtree(eyes)
 
 
 def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
@@ -265,7 +280,7 @@ def make_adapter(config: MakeConfig, run: Path) -> dict[str, Any]:
     model.vision_model.requires_grad_(False)
     plan = language.LanguageConfig(steps=config.adapter_steps, rate=config.adapter_rate, seed=config.seed + 1)
     begun = language.Checkpoint(
-        run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)} {_features_key(config, run, sees)}"
+        run / "adapter_checkpoint.pt", f"{plan} {base_sha256(run)} {_features_key(config, run, adapted=sees)}"
     )
     language.train_language(tuned.base_model.model, tokenizer, features, language.guiding, plan, begun, heads)
     model.eval()
@@ -304,7 +319,10 @@ def take_adapter(tuned: PeftModel, folder: Path) -> None:
         raise UserError(f"{folder} is no adapter ({error}); give a folder as peft writes it") from None
     wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(tuned).items()}
     if not all(wanted.get(name) == weight.shape for name, weight in weights.items()):
-        raise UserError(f"{folder} adapts other weights, or with another --rank; give an adapter of this base")
+        raise UserError(
+            f"{folder} adapts other weights, or with another --rank; give an adapter of this base, and --eyes-samples "
+            "for one that has eyes of its own (they are taught anew)"
+        )
     set_peft_model_state_dict(tuned, weights)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,12 +47,17 @@ class _Job:
 def render_walks(walked: Path, out: Path, view: View, headings: int = 0, processes: int | None = None) -> None:
     """Renders the shards that are not there yet, one of each plan, on all cores, with a progress bar.
 
-    walked: the --out of `nav-vlm-sim evaluate`, on drawn plans. headings: so many more pictures at every place, to
-    other sides. Raises UserError where it holds no walks, or where guides are measured on walks of its seed.
+    One that holds another number of pictures is drawn again. walked: the --out of `nav-vlm-sim evaluate`, on drawn
+    plans. headings: so many more pictures at every place, to other sides. Raises UserError where it holds no walks,
+    or where guides are measured on walks of its seed.
     """
     turns = turns_of(walked)
     clear_drafts(out)
-    jobs = [_Job(out, plan, tuple(of), view, headings) for plan, of in turns.items() if not _shard(out, plan).exists()]
+    jobs = [
+        _Job(out, plan, tuple(of), view, headings)
+        for plan, of in turns.items()
+        if _frames_in(_shard(out, plan)) != len(of) * (1 + headings)
+    ]
     left = sum(len(job.turns) for job in jobs) * (1 + headings)
     total = sum(map(len, turns.values())) * (1 + headings)
     on_all_cores(_render, jobs, total, total - left, processes)
@@ -91,7 +97,14 @@ def _shard(out: Path, plan: int) -> Path:
     return out / f"walk-{plan:09d}"
 
 
+def _frames_in(shard: Path) -> int:
+    """How many there are, 0 where it is not there."""
+    truth = shard / "truth.jsonl"
+    return len(truth.read_bytes().splitlines()) if truth.exists() else 0
+
+
 def _render(job: _Job) -> int:
+    shutil.rmtree(_shard(job.out, job.plan), ignore_errors=True)  # one with fewer headings, or of other walks
     turns = list(_all_sides(job.turns, job.headings, np.random.default_rng([job.plan, 3])))
     write_shard(_shard(job.out, job.plan), list(frames_of_turns(job.plan, turns, job.view)))
     return len(turns)
