@@ -11,7 +11,8 @@ from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
-from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
+from nav_vlm_node.session.leaves import Leaves
+from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
@@ -48,10 +49,12 @@ class Session:
     _looked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
     _sightings: deque[tuple[str, Place, Place]] = field(default_factory=lambda: deque(maxlen=KEPT))  # what, where, from
     _clues: list[Clue] = field(default_factory=list)
+    _leaves: Leaves = field(default_factory=Leaves)
     _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
     _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
     _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
+    _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
     _turned: int = 0  # looks in a row that found nothing
     _roamed: int = 0  # legs in a row to where nobody was yet
 
@@ -64,6 +67,7 @@ class Session:
             return Guidance(instruction)
         self._trail.arrive(place)
         self._notice(place)
+        self._leaves.heed(instruction, place)
         guidance = self._made_of(instruction, place, ask)
         self._trail.leave(guidance.instruction)
         return guidance
@@ -76,10 +80,16 @@ class Session:
                 if not self._settled(GOAL, direction, distance, place):
                     return self._turn_to(instruction, direction, place)
                 if self._believed(spot, distance):
+                    self._via = self._door_before(spot, place, ask)
+                    if self._via is not None and self._beside_leaf(self._via, place):
+                        return self._by_door(self._via, instruction, place)
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
                     blocked = self._trail.stuck and (warned or self._trail.stopped)
                     return self._aside(instruction, place) if blocked else Guidance(instruction)
             instruction = unseen(instruction)
+        by_door = self._on_through_door(instruction, place, ask)
+        if by_door is not None:
+            return by_door
         at_door = self._going is not None and self._going.landmark == OPEN_DOOR  # which is tried in ways of its own
         if self._trail.stuck and not at_door:
             return self._aside(instruction, place)
@@ -93,6 +103,8 @@ class Session:
             self._turned = self._roamed = 0
             if self._going is door:
                 self._going = None
+            if self._via is door:
+                self._via = None
         under = {k for k, clue in enumerate(self._clues) if clue.landmark == EXIT_SIGN and apart(clue, place) < HERE}
         for k in under - self._under:
             self._clues[k].visits += 1
@@ -158,6 +170,39 @@ class Session:
         turn = wrap(self._trail.aside(way, place.yaw + hazard) - place.yaw)
         return self._saying(doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
 
+    # ---- a goal behind a door ----------------------------------------------------------------------
+
+    def _door_before(self, spot: Spot, place: Place, ask: Ask | None) -> Clue | None:
+        """The open door that is gone through to a spot, where a leaf stands in the straight way there."""
+        if ask is None or self._leaves.between(place, spot) is None:
+            return self._via
+        answer = ask(f"Where is the {OPEN_DOOR}?")
+        door, reach = self._clue_of(answer, place) if answer.status is Status.OK else (None, NAN)
+        far = apart(place, spot) + SAME
+        return self._via if door is None or door.visits or not BEFORE < reach < far else door
+
+    def _on_through_door(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance | None:
+        """Through the door behind which the goal was in view and is not now, until that was tried often enough."""
+        door = self._via and self._door_before(self._via, place, ask)
+        if door is None or door.out_of_reach(apart(door, place)):
+            self._via = None
+            return None
+        self._via = door
+        self._beside_leaf(door, place)
+        return self._by_door(door, instruction, place)
+
+    def _beside_leaf(self, door: Clue, place: Place) -> bool:
+        """Whether the way through a door is another one than straight on, for its leaf; then that is its approach."""
+        approach = self._leaves.beside(place, door)
+        if math.isnan(approach):
+            return False
+        door.approach = approach
+        return True
+
+    def _by_door(self, door: Clue, instruction: Instruction, place: Place) -> Guidance:
+        """One leg to before an open door, or through it."""
+        return self._saying(doubtful(instruction), self._towards(door, place))
+
     # ---- what leads on ---------------------------------------------------------------------------
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
@@ -183,6 +228,8 @@ class Session:
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
         self._going, self._turned = clue, 0
         if clue.landmark == OPEN_DOOR:
+            if self._beside_leaf(clue, place):
+                return self._by_door(clue, instruction, place)
             return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
         if reach > LEG:
             return Guidance(instruction)
