@@ -102,6 +102,28 @@ def test_another_goal_of_that_name_in_sight_is_no_wrong_way() -> None:
         assert turn.reversal is wrong
 
 
+@pytest.mark.parametrize(
+    ("goal", "signed", "wrong"), [("exit", True, False), ("exit", False, True), ("chair", True, True)]
+)
+def test_an_exit_sign_in_sight_is_no_wrong_way_to_the_exit(goal: str, signed: bool, wrong: bool) -> None:
+    """It is on the other side of the room than what is asked for."""
+    room = Room(name="room", x=(0.0, 10.0), y=(0.0, 6.0))
+    walls = [OnWall(kind="exit", room="room", wall="north", at=3.0)]
+    walls += [OnWall(kind="exit sign", room="room", wall="east", at=0.8, arrow="left")] if signed else []
+    chair = Thing(kind="chair", x=3.5, y=5.0)
+    walk = Walk(x=3.0, y=3.0, yaw=0.0, goal=goal, kind="A")
+
+    class ToSign(ConstantGuide):
+        def tell(self, situation: Situation) -> Instruction:
+            steps = (Step(Action.TURN, math.atan2(-2.2, 7.0)), Step(Action.MOVE, 0.0, 2.0))
+            return replace(super().tell(situation), steps=steps)
+
+    plan = FloorPlan(name="signed", rooms=(room,), walls=tuple(walls), things=(chair,), walks=(walk,))
+    turn = run(Stage(plan), walk, ToSign(), 0).turns[0]
+    assert turn.wanted > math.radians(15)
+    assert turn.reversal is wrong
+
+
 def test_somebody_gives_up(stage: Stage) -> None:
     class Silent(ConstantGuide):
         def tell(self, situation: Situation) -> Instruction:
@@ -199,6 +221,9 @@ def test_wrong_ways_to_a_goal_in_view_are_counted_by_themselves() -> None:
     assert (found["reversal_rate"]["value"], found["reversal_rate"]["n"]) == (0.75, 4)
     assert (found["goal_reversal_rate"]["value"], found["goal_reversal_rate"]["n"]) == (0.5, 2)
     assert found["search_reversal_rate"]["n"] == 0
+    assert (found["reversals_per_question"]["value"], found["reversals_per_question"]["n"]) == (0.5, 6)
+    ahead = [replace(turn, wanted=0.1) for turn in turns]
+    assert summarise([replace(straight(4.0), turns=ahead)])["reversals_per_question"]["n"] == 0
 
 
 def test_what_a_search_says_is_counted_by_itself() -> None:

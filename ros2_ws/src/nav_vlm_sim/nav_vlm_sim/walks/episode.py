@@ -19,7 +19,7 @@ from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.truth import MEMBERS, ON_WALLS
 from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.floorplan import FloorPlan, Walk
+from nav_vlm_sim.walks.floorplan import EXIT_SIGN, FloorPlan, Walk
 from nav_vlm_sim.walks.rig import Odometry, camera_pose
 from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
 from nav_vlm_sim.walks.walker import LEG, MANNERS, Moment, Touches, Walker
@@ -62,8 +62,9 @@ class Guiding(Protocol):
 class Turn:
     """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
     answer sends to the other side, and neither along the way around something nor to another goal of that name in
-    sight; None where it gives no direction, or the way is nearly ahead. astray: the same of an answer that only looks
-    elsewhere or leads on by memory. people: [x, y, heading] of everybody who moves, in the crowd's order."""
+    sight, nor, where the exit is the goal, to an exit sign in sight; None where it gives no direction, or the way is
+    nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. people: [x, y,
+    heading] of everybody who moves, in the crowd's order."""
 
     time: float
     x: float
@@ -253,7 +254,9 @@ def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction:
     sent, _ = told(instruction.steps)
     wrong = None
     if not math.isnan(sent) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
-        fine = [wanted, _bearing(body, first_leg(stage.space, way)), *stage.bearings(body, walk.goal)]
+        told_by = (walk.goal, EXIT_SIGN) if walk.goal == "exit" else (walk.goal,)
+        shown = [bearing for name in told_by for bearing in stage.bearings(body, name)]
+        fine = [wanted, _bearing(body, first_leg(stage.space, way)), *shown]
         wrong = side(sent) * side(wanted) < 0 and all(abs(wrap(sent - b)) > OFF_CENTRE for b in fine)
     leads = instruction.status in (Status.OK, Status.NOT_VISIBLE)
     return Turn(

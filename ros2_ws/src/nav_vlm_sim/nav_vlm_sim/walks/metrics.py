@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.instruction import Status
-from nav_vlm_node.score import wilson
+from nav_vlm_node.score import OFF_CENTRE, wilson
 from nav_vlm_sim.walks.episode import Episode
 from nav_vlm_sim.walks.space import Point
 
@@ -86,6 +86,8 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     turns = [turn for episode in episodes for turn in episode.turns]
     sided = [turn for turn in turns if turn.reversal is not None]
     found["reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in sided), len(sided)).to_json()
+    aside = [turn for turn in turns if abs(turn.wanted) >= OFF_CENTRE]  # answered with a direction or not
+    found["reversals_per_question"] = wilson(sum(turn.reversal is True for turn in aside), len(aside)).to_json()
     to_goal = [turn for turn in sided if turn.status == Status.OK.name]  # the others lead to signs and open doors
     found["goal_reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in to_goal), len(to_goal)).to_json()
     astray = [turn.astray for turn in turns if turn.astray is not None]  # looks, and legs by memory
