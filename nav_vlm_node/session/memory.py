@@ -80,12 +80,12 @@ class Session:
                 if not self._settled(GOAL, direction, distance, place):
                     return self._turn_to(instruction, direction, place)
                 if self._believed(spot, distance):
-                    self._via = self._door_before(spot, place, ask)
-                    if self._via is not None and self._beside_leaf(self._via, place):
-                        return self._by_door(self._via, instruction, place)
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
-                    blocked = self._trail.stuck and (warned or self._trail.stopped)
-                    return self._aside(instruction, place) if blocked else Guidance(instruction)
+                    if self._trail.stuck and (warned or self._trail.stopped):
+                        return self._aside(instruction, place)
+                    self._via = door = self._door_before(spot, place, ask)
+                    beside = door is not None and self._beside_leaf(door, place)
+                    return self._by_door(door, instruction, place) if door and beside else Guidance(instruction)
             instruction = unseen(instruction)
         by_door = self._on_through_door(instruction, place, ask)
         if by_door is not None:

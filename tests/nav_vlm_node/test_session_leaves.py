@@ -115,6 +115,13 @@ def test_a_door_that_nobody_gets_through_to_the_goal_is_given_up() -> None:
     assert any(abs(turn_of(guidance)) > math.radians(60) for guidance in told_now[TRIES:]), "another way"
 
 
+def test_who_does_not_get_nearer_beside_a_leaf_steps_aside() -> None:
+    session = Session()
+    told_now = [session.heed(goal(6, leaf(10, 2)), HERE, lambda _: asked(0, 3)) for _ in range(TRIES + 1)]
+    assert all(abs(turn_of(guidance)) < math.radians(20) for guidance in told_now[:TRIES])
+    assert abs(turn_of(told_now[TRIES])) > math.radians(60)
+
+
 @pytest.mark.parametrize("side", [1, -1])
 def test_a_door_that_leads_on_is_gone_to_beside_its_leaf(side: int) -> None:
     plain = door(0, 3)
