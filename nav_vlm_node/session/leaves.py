@@ -10,7 +10,7 @@ from nav_vlm_node.score import wrap
 from nav_vlm_node.session.clues import OPEN_DOOR, SAME
 from nav_vlm_node.session.trail import Place, Spot, apart, beyond, heading_to
 
-BESIDE = 0.7  # metres off a straight way, in which a leaf is met: half of one, half a wearer, and some
+IN_WAY = 0.7  # metres off a straight way, in which a leaf is met: half of one, half a wearer, and some
 STRAIGHT = math.radians(2.5)  # a leaf and its door nearer than this do not tell on which side the leaf is
 AROUND = math.radians(15)  # from the line on which a door was seen, away from its leaf: a way through beside it
 ROOM = 1.7  # metres to a door, under which there is no room to go another way than straight on
@@ -34,11 +34,11 @@ class Leaves:
         for leaf in self._spots:
             gap = apart(place, leaf)
             off = wrap(heading_to(place, leaf) - heading_to(place, spot))
-            if 0.0 < gap * math.cos(off) < apart(place, spot) and abs(gap * math.sin(off)) < BESIDE:
+            if 0.0 < gap * math.cos(off) < apart(place, spot) and abs(gap * math.sin(off)) < IN_WAY:
                 return leaf
         return None
 
-    def beside(self, place: Place, door: Spot) -> float:
+    def way_round(self, place: Place, door: Spot) -> float:
         """The heading in which to go through a door that is seen from a place, turned away from its leaf where that
         stands in the straight way [rad]. NaN for straight on: there is none, or no telling on which side it hangs, or
         no room."""

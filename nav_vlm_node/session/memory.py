@@ -83,9 +83,7 @@ class Session:
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
                     if self._trail.stuck and (warned or self._trail.stopped):
                         return self._aside(instruction, place)
-                    self._via = door = self._door_before(spot, place, ask)
-                    beside = door is not None and self._beside_leaf(door, place)
-                    return self._by_door(door, instruction, place) if door and beside else Guidance(instruction)
+                    return self._to_goal(instruction, spot, place, ask)
             instruction = unseen(instruction)
         by_door = self._on_through_door(instruction, place, ask)
         if by_door is not None:
@@ -132,7 +130,7 @@ class Session:
 
     def _lose_goal(self) -> None:
         self._goal = Clue(GOAL, NAN, NAN)
-        self._going = None
+        self._going = self._via = None
 
     # ---- a second look ---------------------------------------------------------------------------
 
@@ -170,14 +168,20 @@ class Session:
         turn = wrap(self._trail.aside(way, place.yaw + hazard) - place.yaw)
         return self._saying(doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
 
-    # ---- a goal behind a door ----------------------------------------------------------------------
+    # ---- a goal behind a door --------------------------------------------------------------------
+
+    def _to_goal(self, instruction: Instruction, spot: Place, place: Place, ask: Ask | None) -> Guidance:
+        """The answer's own way to a goal in view, or round the leaf of a door that stands in it."""
+        self._via = door = self._door_before(spot, place, ask)
+        if door is None or not self._round_leaf(door, place):
+            return Guidance(instruction)
+        return self._by_door(door, instruction, place)
 
     def _door_before(self, spot: Spot, place: Place, ask: Ask | None) -> Clue | None:
         """The open door that is gone through to a spot, where a leaf stands in the straight way there."""
         if ask is None or self._leaves.between(place, spot) is None:
             return self._via
-        answer = ask(f"Where is the {OPEN_DOOR}?")
-        door, reach = self._clue_of(answer, place) if answer.status is Status.OK else (None, NAN)
+        door, reach = self._asked_for_door(place, ask)
         far = apart(place, spot) + SAME
         return self._via if door is None or door.visits or not BEFORE < reach < far else door
 
@@ -188,12 +192,12 @@ class Session:
             self._via = None
             return None
         self._via = door
-        self._beside_leaf(door, place)
+        self._round_leaf(door, place)
         return self._by_door(door, instruction, place)
 
-    def _beside_leaf(self, door: Clue, place: Place) -> bool:
+    def _round_leaf(self, door: Clue, place: Place) -> bool:
         """Whether the way through a door is another one than straight on, for its leaf; then that is its approach."""
-        approach = self._leaves.beside(place, door)
+        approach = self._leaves.way_round(place, door)
         if math.isnan(approach):
             return False
         door.approach = approach
@@ -228,7 +232,7 @@ class Session:
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
         self._going, self._turned = clue, 0
         if clue.landmark == OPEN_DOOR:
-            if self._beside_leaf(clue, place):
+            if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
             return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
         if reach > LEG:
@@ -260,6 +264,11 @@ class Session:
         found.seen_at(spot.x, spot.y, place)
         return found, reach
 
+    def _asked_for_door(self, place: Place, ask: Ask) -> tuple[Clue | None, float]:
+        """The open door in the picture, whatever the answer about the goal says, and how far it is."""
+        answer = ask(f"Where is the {OPEN_DOOR}?")
+        return self._clue_of(answer, place) if answer.status is Status.OK else (None, NAN)
+
     def _by_arrow(self, instruction: Instruction, clue: Clue, place: Place) -> Instruction:
         """The way that a sign's arrow points, from here."""
         turn = Step(Action.TURN, wrap(clue.onward - place.yaw))
@@ -271,9 +280,7 @@ class Session:
         """Another way to look from here; after all of them, on to a door, or to where nobody has been yet."""
         self._looked.append(place)
         if ask is not None:
-            door = ask(f"Where is the {OPEN_DOOR}?")
-            if door.status is Status.OK:
-                self._clue_of(door, place)
+            self._asked_for_door(place, ask)
         self._give_up(place)
         if self._going is None:
             turn = self._fresh_look(place)

@@ -7,9 +7,10 @@ import math
 import pytest
 
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
-from nav_vlm_node.score import told
+from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import Place, Session
 from nav_vlm_node.session.leaves import AROUND, ROOM, Leaves
+from nav_vlm_node.session.memory import DOUBTS
 from nav_vlm_node.session.trail import TRIES, beyond, heading_to
 from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
@@ -45,7 +46,7 @@ def test_a_goal_behind_a_door_is_gone_to_beside_its_leaf(side: int) -> None:
         ((), asked(0, 3)),
         ((Step(Action.CAUTION, 0.1, 2.0, "chair"),), asked(0, 3)),
         ((leaf(40, 2),), asked(0, 3)),  # not in the way
-        ((leaf(10, 6.5),), asked(0, 7)),  # behind the goal
+        ((leaf(4, 6.5),), asked(0, 7)),  # behind the goal
         ((leaf(1, 2),), asked(0, 3)),  # on which side it hangs is not to be seen
         ((leaf(10, 1),), asked(0, ROOM - 0.1)),
         ((leaf(10, 2),), UNKNOWN),
@@ -106,6 +107,37 @@ def test_a_goal_that_went_out_of_view_behind_a_door_is_gone_to_through_it(goal_a
     assert turn_of(there) == pytest.approx(heading_to(behind, spot), abs=math.radians(3)), "to the goal"
 
 
+@pytest.mark.parametrize("reach", [0.8, 8.0])
+def test_a_door_in_whose_frame_one_stands_or_beyond_the_goal_does_not_lead_to_it(reach: float) -> None:
+    session = Session()
+    seen = said(Status.OK, leaf(12, 0.7 if reach < 1 else 3), *way(12, 6, "exit"))
+    session.heed(seen, HERE, lambda _: asked(0, reach))
+    place = Place(0.0, 0.5, 0.0)
+    spot = beyond(HERE, math.radians(12), 6)
+    lost = session.heed(NOTHING, place, lambda _: UNKNOWN)
+    assert turn_of(lost) == pytest.approx(heading_to(place, spot), abs=math.radians(1)), "the goal does"
+
+
+def test_a_door_that_was_gone_through_does_not_lead_again() -> None:
+    session = Session()
+    session.heed(goal(6, leaf(0, 2)), HERE, lambda _: asked(0, 3))
+    behind = Place(4.2, 0.0, math.pi)  # and faced again
+    back = said(Status.OK, leaf(0, 0.8), *way(0, 9, "exit"))
+    session.heed(back, behind, lambda _: asked(0, 1.2))
+    spot = Place(4.2 - 9.0, 0.0, 0.0)
+    place = Place(4.2, 0.6, math.pi)
+    lost = session.heed(NOTHING, place, lambda _: UNKNOWN)
+    assert turn_of(lost) == pytest.approx(wrap(heading_to(place, spot) - math.pi), abs=math.radians(1))
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_on_the_way_to_a_door_a_look_at_its_leaf_still_counts(side: int) -> None:
+    session = Session()
+    session.heed(goal(6, leaf(0, 2)), HERE, lambda _: asked(0, 3))
+    warned = said(Status.NOT_VISIBLE, leaf(15 * side, 1.5), MISSING)
+    assert turn_of(session.heed(warned, Place(0.5, 0.0, 0.0), lambda _: asked(0, 2.5))) * side < -math.radians(3)
+
+
 def test_a_door_that_nobody_gets_through_to_the_goal_is_given_up() -> None:
     session = Session()
     session.heed(goal(6, leaf(0, 2)), HERE, lambda _: asked(0, 3))
@@ -113,6 +145,17 @@ def test_a_door_that_nobody_gets_through_to_the_goal_is_given_up() -> None:
     told_now = [session.heed(UNSURE, place) for _ in range(TRIES + 2)]
     assert all(moves(guidance) for guidance in told_now[:TRIES])
     assert any(abs(turn_of(guidance)) > math.radians(60) for guidance in told_now[TRIES:]), "another way"
+
+
+def test_the_door_to_a_goal_that_is_not_believed_any_more_does_not_lead() -> None:
+    session = Session()
+    places = [Place(0.0, 0.45 * k, 0.0) for k in range(DOUBTS)]  # along, and never nearer
+    for place in places:
+        session.heed(goal(6, leaf(0, 2)), place, lambda _: asked(0, 3))
+    last = session.heed(goal(6, leaf(0, 2)), places[-1]._replace(y=0.45 * DOUBTS), lambda _: UNKNOWN)
+    assert last.searching
+    assert MISSING in last.instruction.steps
+    assert not moves(last), "it looks elsewhere"
 
 
 def test_who_does_not_get_nearer_beside_a_leaf_steps_aside() -> None:
@@ -136,6 +179,6 @@ def test_of_one_leaf_the_last_look_counts() -> None:
     leaves, end = Leaves(), Place(6.0, 0.0, 0.0)
     leaves.heed(goal(6, leaf(10, 2)), HERE)
     assert leaves.between(HERE, end) is not None
+    assert leaves.between(Place(3.0, 0.0, 0.0), end) is None, "it is behind"
     leaves.heed(goal(6, leaf(30, 2)), HERE)
     assert leaves.between(HERE, end) is None
-    assert leaves.between(Place(3.0, 0.0, 0.0), end) is None
