@@ -12,7 +12,7 @@ import pytest
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim.walks import records
-from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, run
+from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, far_end, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
 from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, OracleGuide, RandomGuide
 from nav_vlm_sim.walks.metrics import by_class, ndtw, spaced, spl, summarise
@@ -82,6 +82,24 @@ def test_a_guide_that_sends_the_wrong_way_reverses(stage: Stage) -> None:
     found = summarise(episodes)
     assert found["reversal_rate"]["value"] > 0.5
     assert found["spl"]["value"] < 0.5
+
+
+def test_the_way_goes_to_where_a_wall_hides_it_and_not_to_its_last_bend() -> None:
+    """A bench stands between somebody and the door ahead, and the way goes round it to the left."""
+    rooms = (Room(name="room", x=(0.0, 8.0), y=(0.0, 6.0)), Room(name="hall", x=(8.2, 12.0), y=(0.0, 6.0)))
+    walls = (
+        OnWall(kind="open door", room="room", wall="east", at=1.5, to="hall"),
+        OnWall(kind="exit", room="hall", wall="south", at=10.5),
+    )
+    bench = tuple(Thing(kind="table", x=4.0, y=y, yaw=0.0) for y in (0.4, 1.2, 2.0, 2.8))
+    walk = Walk(x=2.0, y=1.5, yaw=0.0, goal="exit", kind="B")
+    plan = FloorPlan(name="bench", rooms=rooms, walls=walls, things=bench, walks=(walk,))
+    stage = Stage(plan)
+    way = stage.way((2.0, 1.5), "exit")
+    assert max(y for _, y in way) > 3.0
+    assert far_end(stage.space, way) == pytest.approx((8.2, 1.5), abs=0.4)
+    assert abs(run(stage, walk, ConstantGuide(), 0).turns[0].wanted) < math.radians(5)
+    assert far_end(stage.space, []) is None
 
 
 def test_another_goal_of_that_name_in_sight_is_no_wrong_way() -> None:

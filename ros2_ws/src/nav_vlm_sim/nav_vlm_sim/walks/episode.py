@@ -155,8 +155,7 @@ class Stage:
     def _cut(self, way: list[Point], goal: str) -> list[Point]:
         kept = [way[0]]
         for a, b in itertools.pairwise(way):
-            for t in np.linspace(0, 1, max(2, math.ceil(math.dist(a, b) / 0.1)))[1:]:
-                point = (a[0] + float(t) * (b[0] - a[0]), a[1] + float(t) * (b[1] - a[1]))
+            for point in _along(a, b):
                 if self.arrived(*point, goal):
                     return [*kept, point]
             kept.append(b)
@@ -249,8 +248,7 @@ def as_heard(step: Step) -> Step:
 
 
 def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
-    here = (body.x, body.y)
-    wanted = _bearing(body, next((p for p in reversed(way[1:]) if stage.space.in_sight(here, p)), None))
+    wanted = _bearing(body, far_end(stage.space, way))
     sent, _ = told(instruction.steps)
     wrong = None
     if not math.isnan(sent) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
@@ -280,6 +278,18 @@ def first_leg(space: Space, way: Sequence[Point]) -> Point | None:
         if so_far >= LEG:
             break
     return best
+
+
+def far_end(space: Space, way: Sequence[Point]) -> Point | None:
+    """The last point along a way that no wall hides from its beginning; None of no way."""
+    legs = [_along(a, b) for a, b in itertools.pairwise(way)]
+    return next((p for leg in reversed(legs) for p in reversed(leg) if space.in_sight(way[0], p)), None)
+
+
+def _along(a: Point, b: Point) -> list[Point]:
+    """Points 0.1 metres apart from the one, which is left out, to the other."""
+    shares = np.linspace(0, 1, max(2, math.ceil(math.dist(a, b) / 0.1)))[1:]
+    return [(a[0] + float(t) * (b[0] - a[0]), a[1] + float(t) * (b[1] - a[1])) for t in shares]
 
 
 def _bearing(body: Walker, point: Point | None) -> float:
