@@ -164,6 +164,11 @@ def test_an_adapter_has_eyes_of_its_own(
     assert not Path("run/eyes").exists(), "eyes of another shape begin anew"
     capsys.readouterr()
     shutil.copytree(base, "seeing")
+    still = ("--base", "seeing", "--adapter", "seeing/adapters/guide", "--walks", "walked", "--headings", "1")
+    shutil.copytree(drawn, "again")
+    assert cli.main(words(Path("again"), *still, "--eyes-samples", "128", "--eyes-rate", "1e-9")) == 0
+    begun = torch.load("again/eyes/checkpoint.pt", weights_only=True)["vision_model"]
+    assert all(torch.allclose(begun[name], seen[name], atol=1e-6) for name in seen), "they go on from where they were"
     blind = ("--base", "seeing", "--adapter", "seeing/adapters/guide", "--eyes-samples", "0", "--stage", "adapter")
     assert cli.main(words(Path("run"), *blind)) == 2
     assert "--eyes-samples for one that has eyes of its own" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="make the base or the adapter again although it is there")
     parser.add_argument("--start", metavar="DIR", help="a model to take the vision side's first weights from (none)")
     parser.add_argument("--base", metavar="DIR", help="a model to adapt, in place of making perception and base (none)")
-    parser.add_argument("--adapter", metavar="DIR", help="one of that base to train on; its eyes begin anew (none)")
+    parser.add_argument("--adapter", metavar="DIR", help="one of that base to train on, its eyes too (none)")
     parser.add_argument(
         "--walks", metavar="DIR",
         help="the --out of nav-vlm-sim evaluate: what was seen there is learned from too (none)",

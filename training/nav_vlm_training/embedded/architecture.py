@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from pathlib import Path
 
 import torch
+from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from transformers import Blip2Config, Blip2ForConditionalGeneration, Blip2QFormerConfig, Blip2VisionConfig, T5Config
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
+from nav_vlm_node.vlm.adapters import COMPONENTS
 from nav_vlm_node.vlm.card import read_model_card
 
 VIEW = View()
@@ -88,6 +94,23 @@ def load_base(directory: Path) -> Blip2ForConditionalGeneration:
     model.set_attn_implementation("eager")
     speed_up_patches(model)
     return model
+
+
+def take_adapter(tuned: PeftModel, folder: Path, components: Container[str] = COMPONENTS) -> None:
+    """Gives a new adapter the weights that another one has on these components. Raises UserError where it is of
+    another shape."""
+    try:
+        weights = load_file(folder / "adapter_model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{folder} is no adapter ({error}); give a folder as peft writes it") from None
+    weights = {name: weight for name, weight in weights.items() if name.split(".")[2] in components}
+    wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(tuned).items()}
+    if not all(wanted.get(name) == weight.shape for name, weight in weights.items()):
+        raise UserError(
+            f"{folder} adapts other weights, or with another --rank; give an adapter of this base, and --eyes-samples "
+            "for one that has eyes of its own"
+        )
+    set_peft_model_state_dict(tuned, weights)
 
 
 def speed_up_patches(model: Blip2ForConditionalGeneration) -> None:

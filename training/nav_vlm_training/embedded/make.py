@@ -19,12 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from transformers import Blip2ForConditionalGeneration, Blip2Processor, BlipImageProcessorPil, PreTrainedTokenizerFast
 
-from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.adapters import Targets, attach_new, save_adapter
 from nav_vlm_node.vlm.card import model_sha256, model_weights
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE, build_prompt
@@ -38,6 +34,7 @@ from nav_vlm_training.embedded.architecture import (
     load_base,
     make_config,
     speed_up_patches,
+    take_adapter,
 )
 from nav_vlm_training.embedded.features import Features, extract, joined
 from nav_vlm_training.embedded.perception import Heads
@@ -56,14 +53,14 @@ ADAPTED: Targets = {"language_model": ("q", "k", "v", "o", "wi_0", "wi_1", "wo")
 class MakeConfig:
     """How much of everything.
 
-    worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language
-    stages alone, and so is every third building of `walks` where the eyes learn from walks too. start: a model to
-    take the first weights of the vision side from, "" for new ones. base: a model to adapt, in place of one of
-    perception and base, "" for none. adapter: one of that base to train on, "" for a new one; its eyes are taught
-    anew. walks: the --out of `nav-vlm-sim evaluate`, whose pictures are learned from too, "" for none. headings:
-    more pictures at each place of those walks, to other sides. eyes_samples: frames that the adapter's own LoRA on
-    the vision side sees, 0 for an adapter of the language model alone. rate, base_rate, eyes_rate, adapter_rate:
-    peaks. passes: forms of every frame in the language stages, the first as it is.
+    worlds: of 144 frames each, from `first_world` on; the last `language_worlds` of them are for the language stages
+    alone, and so is every third building of `walks` where the eyes learn from walks too. start: a model to take the
+    first weights of the vision side from, "" for new ones. base: a model to adapt, in place of one of perception and
+    base, "" for none. adapter: one of that base to train on, "" for a new one. walks: the --out of `nav-vlm-sim
+    evaluate`, whose pictures are learned from too, "" for none. headings: more pictures at each place of those walks,
+    to other sides. eyes_samples: frames that the adapter's own LoRA on the vision side sees, 0 for an adapter of the
+    language model alone. rate, base_rate, eyes_rate, adapter_rate: peaks. passes: forms of every frame in the language
+    stages, the first as it is.
     """
 
     first_world: int = 0
@@ -244,6 +241,7 @@ def make_eyes(config: MakeConfig, run: Path) -> dict[str, float]:
     plan = PretrainConfig(
         samples=config.eyes_samples,
         start=str(run / "base"),
+        adapter=config.adapter,
         rank=config.rank,
         alpha=config.alpha,
         rate=config.eyes_rate,
@@ -309,21 +307,6 @@ def take_eyes(model: Blip2ForConditionalGeneration, run: Path) -> Heads:
     heads = Heads()
     heads.load_state_dict(state["heads"])
     return heads
-
-
-def take_adapter(tuned: PeftModel, folder: Path) -> None:
-    """Gives a new adapter the weights that another one has. Raises UserError where it is of another shape."""
-    try:
-        weights = load_file(folder / "adapter_model.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"{folder} is no adapter ({error}); give a folder as peft writes it") from None
-    wanted = {name: weight.shape for name, weight in get_peft_model_state_dict(tuned).items()}
-    if not all(wanted.get(name) == weight.shape for name, weight in weights.items()):
-        raise UserError(
-            f"{folder} adapts other weights, or with another --rank; give an adapter of this base, and --eyes-samples "
-            "for one that has eyes of its own (they are taught anew)"
-        )
-    set_peft_model_state_dict(tuned, weights)
 
 
 def base_sha256(run: Path) -> str:

@@ -37,6 +37,7 @@ from nav_vlm_training.embedded.architecture import (
     mixed_precision,
     perceive,
     speed_up_patches,
+    take_adapter,
 )
 from nav_vlm_training.embedded.perception import Heads, dense_loss, set_loss, set_metrics, tensors, to_cells
 from nav_vlm_training.embedded.targets import Frames, degrees_per_cell, mirror, room_to_shift, shift
@@ -53,7 +54,7 @@ class PretrainConfig:
 
     start: a model directory to take the first weights of the vision side from, "" for new ones. settle: updates of the
     read-outs alone, after such a start. rank, alpha: of LoRA on those weights, which then stay as they are; rank 0 for
-    none.
+    none. adapter: a folder whose LoRA on the vision side goes on learning, "" for a new one.
     """
 
     samples: int = 300_000
@@ -61,6 +62,7 @@ class PretrainConfig:
     settle: int = 250
     rank: int = 0
     alpha: int = 32
+    adapter: str = ""
     batch: int = 64
     rate: float = 2e-3
     warmup: int = 200
@@ -127,7 +129,9 @@ def _first_model(config: PretrainConfig) -> Blip2ForConditionalGeneration:
             getattr(model, name).load_state_dict(getattr(given, name).state_dict())
         model.query_tokens.data.copy_(given.query_tokens)
     if config.rank:
-        attach_new(model, rank=config.rank, alpha=config.alpha, targets=EYES)
+        tuned = attach_new(model, rank=config.rank, alpha=config.alpha, targets=EYES)
+        if config.adapter:
+            take_adapter(tuned, Path(config.adapter), EYES)
     return model
 
 
