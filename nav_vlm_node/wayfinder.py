@@ -13,8 +13,8 @@ from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.language import landmark_of
 from nav_vlm_node.replies import TOO_LATE, say
-from nav_vlm_node.score import OFF_CENTRE, told, wrap
-from nav_vlm_node.session import Place, Session
+from nav_vlm_node.score import told, wrap
+from nav_vlm_node.session import Place, Session, one_look_is_enough
 
 AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
 SAME = 0.1, math.radians(3)  # metres, radians, of one place
@@ -95,11 +95,11 @@ class Wayfinder:
         return self._told
 
     def _once_more(self, instruction: Instruction) -> Instruction:
-        """What was said a moment ago, where the picture still does not tell, or shows the goal aside, which one look
-        does not settle: nothing has come of it yet."""
+        """What was said a moment ago, where the picture still does not tell, or not enough to send anybody: nothing has
+        come of it yet."""
         doubtful = instruction.status in (Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)
-        aside = instruction.status is Status.OK and abs(told(instruction.steps)[0]) >= OFF_CENTRE
-        if self._told is None or not (doubtful or aside):
+        unsettled = instruction.status is Status.OK and not one_look_is_enough(instruction)
+        if self._told is None or not (doubtful or unsettled):
             return instruction
         last = self._told
         return replace(instruction, status=last.status, steps=last.steps, text=last.text, message=last.message)

@@ -9,5 +9,17 @@ never gives a way to the goal itself.
 from nav_vlm_node.session.clues import EXIT_SIGN, OPEN_DOOR
 from nav_vlm_node.session.memory import LOOKS, Guidance, Session
 from nav_vlm_node.session.trail import LEG, TRIES, Place
+from nav_vlm_node.session.ways import SURE, one_look_is_enough
 
-__all__ = ["EXIT_SIGN", "LEG", "LOOKS", "OPEN_DOOR", "TRIES", "Guidance", "Place", "Session"]
+__all__ = [
+    "EXIT_SIGN",
+    "LEG",
+    "LOOKS",
+    "OPEN_DOOR",
+    "SURE",
+    "TRIES",
+    "Guidance",
+    "Place",
+    "Session",
+    "one_look_is_enough",
+]

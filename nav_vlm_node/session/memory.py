@@ -13,7 +13,16 @@ from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.leaves import Leaves
 from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
-from nav_vlm_node.session.ways import Steps, doubtful, kept, to_door, towards, under_sign, unseen
+from nav_vlm_node.session.ways import (
+    Steps,
+    doubtful,
+    kept,
+    one_look_is_enough,
+    to_door,
+    towards,
+    under_sign,
+    unseen,
+)
 
 LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
@@ -77,8 +86,8 @@ class Session:
             direction, distance = told(instruction.steps)
             spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
             if self._possible(spot, place):
-                if not self._settled(GOAL, direction, distance, place):
-                    return self._turn_to(instruction, direction, place)
+                if not self._settled(GOAL, instruction, place):
+                    return self._look_again(instruction, place)
                 if self._believed(spot, distance):
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
                     if self._trail.stuck and (warned or self._trail.stopped):
@@ -134,9 +143,10 @@ class Session:
 
     # ---- a second look ---------------------------------------------------------------------------
 
-    def _settled(self, landmark: str, direction: float, distance: float, place: Place) -> bool:
-        """Keeps a look at a thing, and tells whether that may be walked to: it is about ahead, another look agreed, or
-        there were too many. One picture alone sends nobody aside: about its edge it is most often wrong."""
+    def _settled(self, landmark: str, instruction: Instruction, place: Place) -> bool:
+        """Keeps a look at a thing, and tells whether that may be walked to: one look is enough, another one agreed, or
+        there were too many."""
+        direction, distance = told(instruction.steps)
         if math.isnan(direction):
             return True
         heading = wrap(place.yaw + direction)
@@ -148,13 +158,17 @@ class Session:
         )
         spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
         self._sightings.append((landmark, spot, place))
-        return agreed or abs(direction) < OFF_CENTRE or self._turned >= LOOKS
+        return agreed or one_look_is_enough(instruction) or self._turned >= LOOKS
 
-    def _turn_to(self, instruction: Instruction, direction: float, place: Place) -> Guidance:
-        """A turn to what was seen aside, for another look at it."""
+    def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
+        """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it."""
         self._looked.append(place)
         self._turned += 1
-        return self._saying(doubtful(instruction), (self._trail.turn(direction),))
+        direction, distance = told(instruction.steps)
+        turn = self._trail.turn(direction)
+        if abs(direction) >= OFF_CENTRE or math.isnan(distance):
+            return self._saying(doubtful(instruction), (turn,))
+        return self._saying(doubtful(instruction), (turn, Step(Action.MOVE, 0.0, min(distance, LEG / 2))))
 
     # ---- what is in the way ----------------------------------------------------------------------
 
@@ -211,15 +225,15 @@ class Session:
 
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
-        named, direction, distance = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
+        named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
         if named and self._going is not self._goal:
             frame = self._frame_around(place) if named == OPEN_DOOR else None
             if frame is not None:
                 self._going, self._turned = frame, 0
                 return self._saying(instruction, self._towards(frame, place))
             edge = named == OPEN_DOOR and abs(direction) >= EDGE and self._turned < LOOKS
-            if not self._settled(named, direction, distance, place) or edge:
-                return self._turn_to(instruction, direction, place)
+            if not self._settled(named, instruction, place) or edge:
+                return self._look_again(instruction, place)
         clue, reach = self._clue_of(instruction, place)
         if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
             return None

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
-from nav_vlm_node.score import wrap
+from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, BEYOND, OPEN_DOOR, PASSED, Clue, arrow_of
 from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
 
 SHORTEST = 0.25  # metres of a leg
 UNDER = 0.6  # metres before a sign, where its arrow is followed
+SURE = 0.95  # of an answer's confidence
 _SLIGHT = math.radians(20)
 
 Steps = tuple[Step, ...]
@@ -83,6 +84,12 @@ def unseen(instruction: Instruction) -> Instruction:
     cautions = [step for step in instruction.steps if step.action is Action.CAUTION]
     steps = (*cautions, Step(Action.NOT_VISIBLE, landmark=named[-1] if named else ""))
     return replace(instruction, status=Status.NOT_VISIBLE, steps=steps)
+
+
+def one_look_is_enough(instruction: Instruction) -> bool:
+    """Whether one picture alone may send somebody: about ahead, and said with confidence. What it shows about its edge,
+    and what is half believed, is most often wrong."""
+    return abs(told(instruction.steps)[0]) < OFF_CENTRE and instruction.confidence >= SURE
 
 
 def doubtful(instruction: Instruction) -> Instruction:

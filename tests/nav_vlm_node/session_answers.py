@@ -13,8 +13,9 @@ HERE = Place(0.0, 0.0, 0.0)
 MISSING = Step(Action.NOT_VISIBLE, landmark="exit")
 
 
-def said(status: Status, *steps: Step) -> Instruction:
-    return Instruction(query_id="1", query="Where is the exit?", status=status, text=render(steps), steps=steps)
+def said(status: Status, *steps: Step, confidence: float = 1.0) -> Instruction:
+    query = "Where is the exit?"
+    return Instruction(query_id="1", query=query, status=status, text=render(steps), steps=steps, confidence=confidence)
 
 
 def way(degrees: float, distance: float, landmark: str) -> tuple[Step, Step]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session import LEG, LOOKS, TRIES, Guidance, Place, Session
+from nav_vlm_node.session import LEG, LOOKS, SURE, TRIES, Guidance, Place, Session
 from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, leg_from, moves, said, turn_of, way
 
 
@@ -33,6 +34,30 @@ def test_nobody_is_sent_aside_before_a_second_look_agrees(degrees: int, over: in
     turned = math.copysign(abs(degrees) + over, degrees)
     again = said(Status.OK, *way(degrees - turned, 3, "exit"))
     assert session.heed(again, Place(0.0, 0.0, math.radians(turned))) == Guidance(again)
+
+
+@pytest.mark.parametrize("goal", ["exit", "open door"])
+@pytest.mark.parametrize(("distance", "leg"), [(4.0, LEG / 2), (0.5, 0.5)])
+def test_what_is_half_believed_is_gone_to_for_another_look(goal: str, distance: float, leg: float) -> None:
+    """About ahead one look is enough only if it is sure; half a leg on, another one may agree, however sure it is."""
+    status, seen = (Status.OK, ()) if goal == "exit" else (Status.NOT_VISIBLE, (MISSING,))
+    found = [said(status, *seen, *way(10, d, goal), confidence=SURE - 0.01) for d in (distance, distance - leg + 0.25)]
+    sure = replace(found[0], confidence=SURE)
+    assert Session().heed(sure, HERE).searching is False
+    session = Session()
+    look = session.heed(found[0], HERE)
+    assert look.searching
+    assert look.instruction.steps[-2:] == (Step(Action.TURN, math.radians(10)), Step(Action.MOVE, 0.0, leg))
+    there = leg_from(HERE, look)
+    again = replace(found[1], steps=(*seen, *way(0, max(0.25, distance - leg), goal)))
+    assert session.heed(again, there).searching is False
+
+
+def test_half_believed_looks_end() -> None:
+    """A goal that no other look agrees about is gone to in the end."""
+    session, found = Session(), said(Status.OK, *way(10, 3, "exit"), confidence=SURE - 0.1)
+    answers = [session.heed(found, Place(0.0, 10.0 * k, 0.0)).searching for k in range(LOOKS + 1)]
+    assert answers == [True] * LOOKS + [False]
 
 
 def test_a_second_look_that_does_not_agree_sends_nobody() -> None:

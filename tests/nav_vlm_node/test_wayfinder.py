@@ -27,8 +27,8 @@ NOT_THERE = {
 }
 
 
-def finder(answers: Any = NOT_THERE) -> tuple[Wayfinder, ScriptedEngine]:
-    engine = ScriptedEngine(answers)
+def finder(answers: Any = NOT_THERE, probability: float = 1.0) -> tuple[Wayfinder, ScriptedEngine]:
+    engine = ScriptedEngine(answers, probability=probability)
     return Wayfinder(Guide(engine)), engine
 
 
@@ -84,6 +84,15 @@ def test_who_asks_again_at_once_is_told_the_same_and_nothing_is_counted() -> Non
     patient, _ = finder(person)
     answers = [look(patient, stamp=1.0 + 5.0 * k) for k in range(6)]
     assert Status.SEARCHING in {answer.status for answer in answers}, "who waited is stopped by something"
+
+
+def test_who_asks_again_at_once_is_not_sent_by_what_one_look_left_open() -> None:
+    half_sure, _ = finder({EXIT: "Move 4 metres to the exit."}, probability=0.9)
+    first = look(half_sure)
+    assert first.status is Status.SEARCHING
+    again = look(half_sure, stamp=1.5)
+    assert (again.status, again.steps) == (first.status, first.steps)
+    assert look(half_sure, place=Place(1.0, 0.0, 0.0), stamp=9.0).status is Status.OK, "another look agrees"
 
 
 @pytest.mark.parametrize("stamp", [1.0 + FORGOTTEN + 1, 0.5])

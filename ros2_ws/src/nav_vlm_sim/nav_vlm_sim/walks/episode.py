@@ -141,7 +141,7 @@ class Stage:
     def bearings(self, body: Walker, goal: str) -> list[float]:
         """Where the goals of that name are that nothing hides from somebody who stands there [rad]."""
         here = (body.x, body.y)
-        shown = [g for g in self.goals(goal) if any(self.space.in_sight(here, to) for to in self._approaches(g))]
+        shown = [g for g in self.goals(goal) if any(self.space.in_sight(here, spot) for spot in spots_of(g))]
         return [_bearing(body, (item.x, item.y)) for item in shown]
 
     def arrived(self, x: float, y: float, goal: str) -> bool:
@@ -175,6 +175,11 @@ def around(item: Item) -> list[Point]:
         (float(middle[0] + r * math.cos(a)), float(middle[1] + r * math.sin(a)))
         for r in (reach, reach + 0.2) for a in bearings
     ]  # fmt: skip
+
+
+def spots_of(item: Item) -> list[Point]:
+    """Where something is as far as sight goes: before what is part of a wall, whatever else stands there."""
+    return around(item) if item.kind in (*ON_WALLS, "stairs") else [(item.x, item.y)]
 
 
 def gap_to(item: Item, x: float, y: float) -> float:
