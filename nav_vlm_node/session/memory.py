@@ -43,7 +43,8 @@ Ask = Callable[[str], Instruction]
 
 @dataclass(frozen=True)
 class Guidance:
-    """instruction: what to tell the wearer. searching: it only turns them to look elsewhere, or walks them there."""
+    """instruction: what to tell the wearer. searching: it only turns them to look elsewhere, or walks them there, or
+    tries one of several doors."""
 
     instruction: Instruction
     searching: bool = False
@@ -248,7 +249,8 @@ class Session:
         if clue.landmark == OPEN_DOOR:
             if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
-            return Guidance(self._worded(instruction, to_door(instruction.steps, reach)))
+            untried = sum(other.landmark == OPEN_DOOR and not other.visits for other in self._clues)
+            return Guidance(self._worded(instruction, to_door(instruction.steps, reach)), searching=untried > 1)
         if reach > LEG:
             return Guidance(instruction)
         self._going = None

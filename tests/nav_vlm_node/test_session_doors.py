@@ -21,6 +21,19 @@ def test_a_near_open_door_is_gone_through_and_not_gone_back_to() -> None:
     assert session.heed(door(0, 1.1), Place(2.0, 0.0, math.pi)).searching
 
 
+def test_one_of_several_open_doors_is_only_tried() -> None:
+    """Which of them leads on no picture tells; of doors that were gone through nobody has to choose."""
+    session = Session()
+    assert not session.heed(door(0, 4.0), HERE).searching
+    first = beyond(HERE, 0.0, 2.0)
+    other = session.heed(door(0, 3.0), first._replace(yaw=math.radians(90)))
+    assert other.searching
+    assert told(other.instruction.steps) == pytest.approx((0.0, 3.0)), "the same way as one would be told"
+    through = Session()
+    through.heed(door(0, 0.9), HERE)
+    assert not through.heed(door(0, 4.0), beyond(HERE, 0.0, 2.0)).searching
+
+
 def test_a_door_is_lined_up_with_before_it_is_gone_through() -> None:
     guidance = Session().heed(door(10, 2.0), HERE)
     assert turn_of(guidance) == pytest.approx(math.radians(10))
