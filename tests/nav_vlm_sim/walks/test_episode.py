@@ -129,11 +129,11 @@ def test_another_goal_of_that_name_in_sight_is_no_wrong_way() -> None:
     ("goal", "signed", "wrong"), [("exit", True, False), ("exit", False, True), ("chair", True, True)]
 )
 def test_an_exit_sign_in_sight_is_no_wrong_way_to_the_exit(goal: str, signed: bool, wrong: bool) -> None:
-    """It is on the other side of the room than what is asked for."""
+    """It is on the other side of the room than what is asked for, and a table stands under it."""
     room = Room(name="room", x=(0.0, 10.0), y=(0.0, 6.0))
     walls = [OnWall(kind="exit", room="room", wall="north", at=3.0)]
     walls += [OnWall(kind="exit sign", room="room", wall="east", at=0.8, arrow="left")] if signed else []
-    chair = Thing(kind="chair", x=3.5, y=5.0)
+    things = (Thing(kind="chair", x=3.5, y=5.0), Thing(kind="table", x=9.4, y=0.8, yaw=90.0))
     walk = Walk(x=3.0, y=3.0, yaw=0.0, goal=goal, kind="A")
 
     class ToSign(ConstantGuide):
@@ -141,7 +141,7 @@ def test_an_exit_sign_in_sight_is_no_wrong_way_to_the_exit(goal: str, signed: bo
             steps = (Step(Action.TURN, math.atan2(-2.2, 7.0)), Step(Action.MOVE, 0.0, 2.0))
             return replace(super().tell(situation), steps=steps)
 
-    plan = FloorPlan(name="signed", rooms=(room,), walls=tuple(walls), things=(chair,), walks=(walk,))
+    plan = FloorPlan(name="signed", rooms=(room,), walls=tuple(walls), things=things, walks=(walk,))
     turn = run(Stage(plan), walk, ToSign(), 0).turns[0]
     assert turn.wanted > math.radians(15)
     assert turn.reversal is wrong
