@@ -131,7 +131,11 @@ def test_the_stages_of_several_runs_are_told_one_after_the_other(tmp_path: Path)
     assert [(name, stage["seconds"]) for name, stage in facts["stages"]] == [
         ("adapter", 60.0), ("base", 60.0), ("eyes", 60.0), ("adapter", 120.0)
     ]  # fmt: skip
-    assert "saw 640 frames, of 70 different ones" in _made(facts)
+    made = _made(facts)
+    assert "saw 640 frames, of 70 different ones" in made
+    assert "did not begin new" not in made
+    facts["eyes"]["started"]["config"]["adapter"] = "models/embedded/adapters/guide"
+    assert "Those eyes did not begin new" in _made(facts)
 
 
 def test_what_an_adapter_changes_is_told_part_by_part() -> None:

@@ -210,6 +210,11 @@ def _made(run: Mapping[str, Any]) -> str:
             f" perception did. On held-out frames of rooms its read-outs then had a mean bearing error of"
             f" {last['bearing_mean']:.1f} degrees and told in view from not in view in {100 * last['visible']:.1f} %."
         )
+        if config.get("adapter"):
+            lines.append(
+                "Those eyes did not begin new: they began with those of the adapter that was here before, which had"
+                " been made the same way."
+            )
     stages = run["stages"]
     if stages:
         rows = [
