@@ -65,6 +65,7 @@ class Session:
     _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
+    _entered: bool = False  # through a door, and not looked around there yet
     _turned: int = 0  # looks in a row that found nothing
     _roamed: int = 0  # legs in a row to where nobody was yet
 
@@ -108,7 +109,7 @@ class Session:
         """Which door the wearer has come through, and which sign they have come to."""
         for door in [clue for clue in self._clues if clue.passed_by(place)]:
             door.leave_behind()
-            self._turned = self._roamed = 0
+            self._turned, self._roamed, self._entered = 0, 0, True
             if self._going is door:
                 self._going = None
             if self._via is door:
@@ -227,6 +228,9 @@ class Session:
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
         named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
+        self._entered = self._entered and self._fresh_look(place) is not None
+        if named == OPEN_DOOR and self._entered and self._going is None:
+            return None
         if named and self._going is not self._goal:
             frame = self._frame_around(place) if named == OPEN_DOOR else None
             if frame is not None:

@@ -29,9 +29,31 @@ def test_one_of_several_open_doors_is_only_tried() -> None:
     other = session.heed(door(0, 3.0), first._replace(yaw=math.radians(90)))
     assert other.searching
     assert told(other.instruction.steps) == pytest.approx((0.0, 3.0)), "the same way as one would be told"
-    through = Session()
-    through.heed(door(0, 0.9), HERE)
-    assert not through.heed(door(0, 4.0), beyond(HERE, 0.0, 2.0)).searching
+    through, place, _ = looked_around_behind_a_door()
+    assert not through.heed(door(0, 4.0), place).searching
+
+
+def looked_around_behind_a_door() -> tuple[Session, Place, int]:
+    """A session whose wearer has come through a door and was turned all round behind it, while another one was seen
+    ahead of them; how often they were turned."""
+    session, place, turns = Session(), beyond(HERE, 0.0, 2.0), 0
+    session.heed(door(0, 0.9), HERE)
+    guidance = session.heed(door(0, 4.0), place)
+    while not moves(guidance) and turns < 2 * LOOKS:
+        turns += 1
+        place = place._replace(yaw=wrap(place.yaw + turn_of(guidance)))
+        guidance = session.heed(NOTHING, place)
+    return session, beyond(place, place.yaw, 0.5)._replace(yaw=0.0), turns
+
+
+def test_behind_a_door_one_looks_around_before_another_one_is_gone_to() -> None:
+    _, _, turns = looked_around_behind_a_door()
+    assert LOOKS - 1 <= turns <= LOOKS
+    session = Session()
+    session.heed(door(0, 0.9), HERE)
+    signed = said(Status.NOT_VISIBLE, MISSING, *way(0, 4.0, "exit sign"))
+    assert not session.heed(signed, beyond(HERE, 0.0, 2.0)).searching, "a sign tells more than a door"
+    assert not session.heed(door(0, 3.0), beyond(HERE, 0.0, 3.0)).searching, "and so does the door under it"
 
 
 def test_a_door_is_lined_up_with_before_it_is_gone_through() -> None:
