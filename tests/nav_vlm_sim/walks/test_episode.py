@@ -125,6 +125,27 @@ def test_another_goal_of_that_name_in_sight_is_no_wrong_way() -> None:
         assert turn.reversal is wrong
 
 
+def test_an_open_door_in_sight_is_a_door_from_both_sides() -> None:
+    """Who asks for a door may have the open one of the next room, which is to the other side than the nearest one."""
+    rooms = (Room(name="hall", x=(0.0, 10.0), y=(0.0, 4.0)), Room(name="room", x=(0.0, 10.0), y=(4.2, 8.0)))
+    walls = (
+        OnWall(kind="door", room="hall", wall="south", at=4.2),
+        OnWall(kind="open door", room="room", wall="south", at=6.5, to="hall"),
+    )
+    walk = Walk(x=3.0, y=3.2, yaw=0.0, goal="door", kind="A")
+
+    class ToTheOpenOne(ConstantGuide):
+        def tell(self, situation: Situation) -> Instruction:
+            steps = (Step(Action.TURN, math.atan2(0.9, 3.5)), Step(Action.MOVE, 0.0, 2.0))
+            return replace(super().tell(situation), steps=steps)
+
+    for parts, wrong in ((walls, False), (walls[:1], True)):
+        plan = FloorPlan(name="doors", rooms=rooms, walls=parts, things=(), walks=(walk,))
+        turn = run(Stage(plan), walk, ToTheOpenOne(), 0).turns[0]
+        assert turn.wanted < -math.radians(15)
+        assert turn.reversal is wrong
+
+
 @pytest.mark.parametrize(
     ("goal", "signed", "wrong"), [("exit", True, False), ("exit", False, True), ("chair", True, True)]
 )

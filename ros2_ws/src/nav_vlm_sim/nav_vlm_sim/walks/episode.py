@@ -19,7 +19,7 @@ from nav_vlm_sim.scene import Pose
 from nav_vlm_sim.truth import MEMBERS, ON_WALLS
 from nav_vlm_sim.walks.building import Building, build
 from nav_vlm_sim.walks.crowd import Crowd
-from nav_vlm_sim.walks.floorplan import EXIT_SIGN, FloorPlan, Walk
+from nav_vlm_sim.walks.floorplan import EXIT_SIGN, OPEN_DOOR, FloorPlan, Walk
 from nav_vlm_sim.walks.rig import Odometry, camera_pose
 from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
 from nav_vlm_sim.walks.walker import LEG, MANNERS, Moment, Touches, Walker
@@ -178,7 +178,10 @@ def around(item: Item) -> list[Point]:
 
 
 def spots_of(item: Item) -> list[Point]:
-    """Where something is as far as sight goes: before what is part of a wall, whatever else stands there."""
+    """Where something is as far as sight goes: before what is part of a wall, whatever else stands there, and of an
+    open door on both sides."""
+    if item.kind == OPEN_DOOR:
+        return around(item) + around(replace(item, yaw=item.yaw + math.pi))
     return around(item) if item.kind in (*ON_WALLS, "stairs") else [(item.x, item.y)]
 
 
