@@ -163,12 +163,13 @@ class Session:
         return agreed or one_look_is_enough(instruction) or self._turned >= LOOKS
 
     def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
-        """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it."""
+        """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whose last leg was
+        stopped at once is only turned."""
         self._looked.append(place)
         self._turned += 1
         direction, distance = told(instruction.steps)
         turn = self._trail.turn(direction)
-        if abs(direction) >= OFF_CENTRE or math.isnan(distance):
+        if abs(direction) >= OFF_CENTRE or math.isnan(distance) or self._trail.stopped:
             return self._saying(doubtful(instruction), (turn,))
         return self._saying(doubtful(instruction), (turn, Step(Action.MOVE, 0.0, min(distance, LEG / 2))))
 

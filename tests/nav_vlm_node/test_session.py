@@ -53,6 +53,14 @@ def test_what_is_half_believed_is_gone_to_for_another_look(goal: str, distance: 
     assert session.heed(again, there).searching is False
 
 
+def test_whoever_is_stopped_on_the_way_to_what_is_half_believed_is_turned_and_not_sent_on() -> None:
+    session, found = Session(), said(Status.OK, *way(10, 3, "exit"), confidence=SURE - 0.1)
+    assert moves(session.heed(found, HERE))
+    stopped = session.heed(found, HERE._replace(x=0.1))
+    assert stopped.searching
+    assert not moves(stopped)
+
+
 def test_half_believed_looks_end() -> None:
     """A goal that no other look agrees about is gone to in the end."""
     session, found = Session(), said(Status.OK, *way(10, 3, "exit"), confidence=SURE - 0.1)
