@@ -163,8 +163,8 @@ class Session:
         return agreed or one_look_is_enough(instruction) or self._turned >= LOOKS
 
     def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
-        """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whose last leg was
-        stopped at once is only turned."""
+        """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whoever was
+        stopped at once on the last leg is only turned."""
         self._looked.append(place)
         self._turned += 1
         direction, distance = told(instruction.steps)
