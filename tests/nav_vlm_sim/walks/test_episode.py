@@ -146,6 +146,20 @@ def test_an_open_door_in_sight_is_a_door_from_both_sides() -> None:
         assert turn.reversal is wrong
 
 
+@pytest.mark.parametrize(("y", "beside"), [(1.0, 3.7), (7.0, 4.5)], ids=["behind", "before"])
+def test_an_open_door_is_reached_from_both_sides(y: float, beside: float) -> None:
+    """Also by somebody who stands close to it at its side, and the way ends on the side that they come from."""
+    rooms = (Room(name="hall", x=(0.0, 10.0), y=(0.0, 4.0)), Room(name="room", x=(0.0, 10.0), y=(4.2, 8.0)))
+    walls = (OnWall(kind="open door", room="room", wall="south", at=6.5, to="hall"),)
+    walk = Walk(x=3.0, y=y, yaw=0.0, goal="door", kind="A")
+    stage = Stage(FloorPlan(name="doors", rooms=rooms, walls=walls, walks=(walk,)))
+    assert stage.arrived(5.4, beside, "door")
+    assert not stage.arrived(4.6, beside, "door")
+    way = stage.way((walk.x, walk.y), "door")
+    assert length_of(way) < math.dist((walk.x, walk.y), (6.5, 4.1))
+    assert (way[-1][1] < 4.1) == (y < 4.1)
+
+
 @pytest.mark.parametrize(
     ("goal", "signed", "wrong"), [("exit", True, False), ("exit", False, True), ("chair", True, True)]
 )

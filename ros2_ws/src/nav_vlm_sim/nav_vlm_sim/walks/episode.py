@@ -163,10 +163,12 @@ class Stage:
 
 
 def around(item: Item) -> list[Point]:
-    """Places at a thing: before what hangs on a wall or leads up from it, on all sides of what stands free."""
+    """Places at a thing: before what hangs on a wall or leads up from it, on both sides of an open door, on all sides
+    of what stands free."""
     if item.kind in (*ON_WALLS, "stairs"):
-        ahead = [(r, a) for r in (0.5, 0.4, 0.7) for a in (0.0, 0.4, -0.4)]
-        return [(item.x + r * math.cos(item.yaw + a), item.y + r * math.sin(item.yaw + a)) for r, a in ahead]
+        sides = (item.yaw, item.yaw + math.pi) if item.kind == OPEN_DOOR else (item.yaw,)
+        ahead = [(r, facing + a) for facing in sides for r in (0.5, 0.4, 0.7) for a in (0.0, 0.4, -0.4)]
+        return [(item.x + r * math.cos(a), item.y + r * math.sin(a)) for r, a in ahead]
     corners = item.corners()
     middle = corners.mean(axis=0)
     reach = float(np.linalg.norm(corners - middle, axis=1).max()) + TIGHT
@@ -178,10 +180,7 @@ def around(item: Item) -> list[Point]:
 
 
 def spots_of(item: Item) -> list[Point]:
-    """Where something is as far as sight goes: before what is part of a wall, whatever else stands there, and of an
-    open door on both sides."""
-    if item.kind == OPEN_DOOR:
-        return around(item) + around(replace(item, yaw=item.yaw + math.pi))
+    """Where something is as far as sight goes: before what is part of a wall, whatever else stands there."""
     return around(item) if item.kind in (*ON_WALLS, "stairs") else [(item.x, item.y)]
 
 
