@@ -144,6 +144,19 @@ def walks(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     return markdown(["guide", "walks", *(f"`{name}`" for name in names)], rows)
 
 
+def walks_more(figures: Mapping[str, Any], words: Sequence[str]) -> str:
+    """`nav-vlm-sim evaluate`: what the first guide has more than each other one on the same walks."""
+    names = list(figures["guides"])
+    rows = []
+    for guide in names[1:]:
+        more = figures["guides"][guide]["first_more"]
+        arrivals, spl = (
+            {key: 100 * more[name][key] for key in ("value", "low", "high")} for name in ("success_rate", "spl")
+        )
+        rows.append([guide, *(f"{f['value']:+.1f} ({f['low']:+.1f} to {f['high']:+.1f})" for f in (arrivals, spl))])
+    return markdown([f"{names[0]} less", "arrivals, points", "SPL, points"], rows)
+
+
 def simulators(figures: Mapping[str, Any], words: Sequence[str]) -> str:
     """tests/gazebo_classic: the same walks with the pictures of one simulator and of the other."""
     heads = ["pictures by", "walks", "arrived", "SPL", "questions", "wrong side", "collisions"]
@@ -184,7 +197,7 @@ def figure_of(name: str, figure: Mapping[str, Any]) -> str:
 TABLES: dict[str, Table] = {
     "measures": measures, "differences": differences, "shares": shares, "values": values, "nodes": nodes,
     "ablation": ablation, "ablation_differences": ablation_differences,
-    "walks": walks, "simulators": simulators, "latencies": latencies,
+    "walks": walks, "walks_more": walks_more, "simulators": simulators, "latencies": latencies,
 }  # fmt: skip
 
 

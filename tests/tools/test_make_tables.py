@@ -107,6 +107,14 @@ def test_the_table_of_simulators(tables: ModuleType) -> None:
     assert "| MuJoCo | 10 | 80.0 % (49.0 to 94.3) | 1.00 |" in text
 
 
+def test_the_table_of_differences_between_guides(tables: ModuleType) -> None:
+    arrivals, spl = {"value": 0.035, "low": 0.01, "high": 0.06}, {"value": -0.042, "low": -0.05, "high": -0.03}
+    more = {"first_more": {"success_rate": arrivals, "spl": spl}}
+    text = tables.walks_more({"guides": {"model": {}, "base": more}}, [])
+    assert text.splitlines()[0] == "| model less | arrivals, points | SPL, points |"
+    assert text.splitlines()[2:] == ["| base | +3.5 (+1.0 to +6.0) | -4.2 (-5.0 to -3.0) |"]
+
+
 def test_a_changed_figure_is_found(tables: ModuleType, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tables.main([], root) == 0
     changed = {**FIGURES, "direction_accuracy": share(0.2)}

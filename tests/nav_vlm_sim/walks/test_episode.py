@@ -15,7 +15,7 @@ from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, far_end, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
 from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, OracleGuide, RandomGuide
-from nav_vlm_sim.walks.metrics import by_class, ndtw, spaced, spl, summarise
+from nav_vlm_sim.walks.metrics import by_class, differences, ndtw, spaced, spl, summarise
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.space import length_of
 from nav_vlm_sim.walks.walker import BODY, SLOW, Moment
@@ -265,6 +265,24 @@ def test_classes_are_told_apart_and_c_is_not_counted() -> None:
     assert found["success_rate"]["n"] == 2
     assert found["classes"]["C"]["success_rate"]["value"] == 0.0
     assert length_of(lost.reference) == 4.0
+
+
+def test_guides_are_compared_walk_by_walk() -> None:
+    """Where both lose the same walks, nothing is between them, however few arrive."""
+    ends = [True, True, False, True, False, True, True, False]
+    ours = [replace(straight(4.0, arrived=end), seed=k) for k, end in enumerate(ends)]
+    longer = [replace(episode, length=8.0) for episode in ours]
+    same = differences(ours, longer)
+    assert same["success_rate"] == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 8}
+    assert same["spl"]["value"] == pytest.approx(5 / 16)
+    assert 0 < same["spl"]["low"] < 5 / 16 < same["spl"]["high"]
+    assert differences(longer, ours)["spl"]["value"] == pytest.approx(-5 / 16)
+    with pytest.raises(ValueError, match="same walks"):
+        differences(ours, longer[::-1])
+    lost = replace(straight(4.0), walk=replace(WALK, kind="C"))
+    found = by_class({"model": [*ours, lost], "base": [*longer, replace(lost, arrived=False)]}, "AB")
+    assert found["base"]["first_more"] == same
+    assert "first_more" not in found["model"]
 
 
 def test_wrong_ways_to_a_goal_in_view_are_counted_by_themselves() -> None:

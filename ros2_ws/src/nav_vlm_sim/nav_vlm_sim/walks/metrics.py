@@ -108,12 +108,32 @@ def _interval(above: Numbers, below: Numbers) -> dict[str, Any]:
     return {"value": float(above.sum() / below.sum()), "low": float(low), "high": float(high), "n": len(above)}
 
 
+def differences(of: Sequence[Episode], than: Sequence[Episode]) -> dict[str, Any]:
+    """How much more often one guide's walks arrive than another's on the same walks, in the same order, and how much
+    higher their SPL is; the interval is of the pairs. Raises ValueError for other walks."""
+    if [(e.plan, e.walk, e.seed) for e in of] != [(e.plan, e.walk, e.seed) for e in than]:
+        raise ValueError("differences are of the same walks under two guides")
+    ones = np.ones(len(of))
+    return {
+        "success_rate": _interval(
+            np.array([float(a.arrived) - b.arrived for a, b in zip(of, than, strict=True)]), ones
+        ),
+        "spl": _interval(np.array([spl(a) - spl(b) for a, b in zip(of, than, strict=True)]), ones),
+    }
+
+
 def by_class(episodes: Mapping[str, Sequence[Episode]], classes: str) -> dict[str, Any]:
-    """The summary of every guide over these classes together, and of each class alone."""
-    found = {}
+    """The summary of every guide over these classes together, and of each class alone; of those after the first also
+    what the first has more than they, walk by walk."""
+    found: dict[str, Any] = {}
+    first: list[Episode] | None = None
     for guide, of in episodes.items():
         asked = [episode for episode in of if episode.walk.kind in classes]
         found[guide] = summarise(asked)
+        if first is None:
+            first = asked
+        else:
+            found[guide]["first_more"] = differences(first, asked)
         found[guide]["classes"] = {
             kind: summarise([e for e in of if e.walk.kind == kind]) for kind in sorted({e.walk.kind for e in of})
         }
