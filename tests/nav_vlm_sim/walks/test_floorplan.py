@@ -72,6 +72,10 @@ def test_a_plan_is_read_as_it_is_written(tmp_path: Path) -> None:
         (changed("walks", 0, "goal", to="moon"), "no goal 'moon'; use exit, lift"),
         (changed("walks", 0, "class", to="Z"), "no class 'Z'; use A, B, C"),
         (changed("walks", 0, "x", to=-3), "begins in no room"),
+        (
+            changed("walks", 0, to={**SMALL["walks"][0], "x": 9.3, "y": 1.0}),
+            "begins where a person stands; give one 0.5",
+        ),
         (changed("colour", to="red"), "'colour' is not known"),
         (changed("height", to=1.0), "height 1: give 2.5 to 6"),
     ],

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.episode import Stage
 from nav_vlm_sim.walks.floorplan import EXIT_SIGN, Walk, plan_from_json, plan_to_json
 from nav_vlm_sim.walks.layout import KINDS
@@ -21,7 +22,8 @@ from tests.nav_vlm_sim.walks.telling import along, untold
 
 seeds = st.integers(0, 10**8)
 FIRST = 10_000_000  # of those that are walked in
-drawn = pytest.mark.parametrize("seed", range(FIRST, FIRST + 60))
+CROWDED = (530_000_098, 530_000_110)  # where walks began where somebody stood
+drawn = pytest.mark.parametrize("seed", [*range(FIRST, FIRST + 60), *CROWDED])
 
 
 @functools.cache
@@ -44,6 +46,7 @@ def test_a_body_gets_to_the_goal_of_every_walk(seed: int) -> None:
         assert length_of(way) > 0
         assert stage.arrived(*way[-1], walk.goal)
         assert stage.space.nearest(walk.x, walk.y)[0] > BODY
+        assert not any(p.gap(walk.x, walk.y) < BODY for p in Crowd.of(stage.building, stage.space).people), walk
         between = [p for p in along(way, 0.2) if math.dist(p, way[0]) > 0.4 and math.dist(p, way[-1]) > 0.7]
         assert min((stage.space.nearest(*p)[0] for p in between), default=1.0) > TIGHT - 0.06
 

@@ -160,3 +160,12 @@ def test_a_person_who_is_run_into_is_a_collision() -> None:
     body = walker(2, 3, 0, people=(person,), manner=replace(EXACT, missed=1.0))
     body.walk(LEG)
     assert body.touches.collisions == 1
+
+
+@pytest.mark.parametrize(("degrees", "goes"), [(0, False), (60, False), (90, True), (140, True), (180, True)])
+def test_somebody_at_their_side_keeps_nobody_there(degrees: float, goes: bool) -> None:
+    """Who has come to touch the wearer is in the way of those legs alone that lead to them."""
+    person = Person(item=0, x=2.0 + 2 * BODY, y=3.0, heading=0.0, pace=0.0, left=0.0, length=0.0)
+    body = walker(2, 3, degrees, people=(person,))
+    assert body.walk(1.0) is goes
+    assert body.touches.collisions == 0

@@ -35,6 +35,7 @@ ON_FLOOR = (*furniture.ON_FLOOR, "column")
 ARROWS = ("left", "right", "ahead")
 GOALS = ("exit", "lift", "stairs", "toilet", "door", "chair")
 CLASSES = ("A", "B", "C")  # the target is in view; signs, arrows and open doors tell the way; neither
+NO_ROOM = 0.5  # metres from a person's middle, within which nobody else stands
 # Wall -> yaw of its inward normal.
 INWARD = {"east": math.pi, "north": -math.pi / 2, "west": 0.0, "south": math.pi / 2}
 OPPOSITE = {"east": "west", "west": "east", "north": "south", "south": "north"}
@@ -260,6 +261,8 @@ def _problems(plan: FloorPlan) -> Iterator[str]:
         where = f"walk from {walk.x:g}, {walk.y:g}"
         if not any(room.holds(walk.x, walk.y, 0.3) for room in plan.rooms):
             yield f"{where} begins in no room, or in a wall"
+        if any(t.kind == "person" and math.dist((walk.x, walk.y), (t.x, t.y)) < NO_ROOM for t in plan.things):
+            yield f"{where} begins where a person stands; give one {NO_ROOM:g} metres from all of them"
         if walk.goal not in GOALS:
             yield f"{where}: no goal {walk.goal!r}; use {', '.join(GOALS)}"
         if walk.kind not in CLASSES:

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_sim.furniture import Item, Rng
@@ -152,9 +151,10 @@ class _Floor:
         for corners in building.solids(walking=False):
             cv2.fillConvexPoly(empty, np.round((corners - self._low) / CELL).astype(np.int32), 0)
         self._empty = empty > 0
-        self.away: npt.NDArray[np.float32] = np.asarray(cv2.distanceTransform(empty, cv2.DIST_L2, 5), np.float32) * CELL
-        free = (self.away > BODY + CELL).astype(np.uint8)
+        self._away = np.asarray(cv2.distanceTransform(empty, cv2.DIST_L2, 5), np.float32) * CELL
+        free = (self._away > BODY + CELL).astype(np.uint8)
         self._part = np.asarray(cv2.connectedComponents(free, connectivity=4)[1])
+        self._walkers = [(thing.x, thing.y) for thing in building.plan.things if thing.speed]
 
     def _cell(self, x: float, y: float) -> tuple[int, int]:
         column, row = np.round((np.array([x, y]) - self._low) / CELL).astype(int)
@@ -163,6 +163,11 @@ class _Floor:
     def part(self, x: float, y: float) -> int:
         """Which connected part of the floor a body is in there; 0 where it cannot be."""
         return int(self._part[self._cell(x, y)])
+
+    def holds(self, x: float, y: float, margin: float) -> bool:
+        """Whether somebody can begin there, so many metres from everything, and from who walks where they begin."""
+        crowded = any(math.dist((x, y), spot) < RADIUS["person"] + margin for spot in self._walkers)
+        return bool(self.part(x, y)) and bool(self._away[self._cell(x, y)] > margin) and not crowded
 
     def parts_near(self, x: float, y: float, reach: float = 0.7) -> set[int]:
         """The parts that come so near to a point."""
@@ -255,10 +260,10 @@ def _exploring(
 
 
 def _somewhere(rng: Rng, room: Room, floor: _Floor) -> tuple[float, float] | None:
-    """A place to begin, 0.4 metres from everything."""
+    """A place to begin, 0.4 metres from everything and everybody."""
     for _ in range(8):
         x, y = round(float(rng.uniform(*room.x)), 2), round(float(rng.uniform(*room.y)), 2)
-        if room.holds(x, y, 0.4) and floor.part(x, y) and floor.away[floor._cell(x, y)] > 0.4:
+        if room.holds(x, y, 0.4) and floor.holds(x, y, 0.4):
             return x, y
     return None
 

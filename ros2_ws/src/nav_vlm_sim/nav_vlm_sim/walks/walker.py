@@ -220,7 +220,8 @@ class Walker:
                 blocked[:, index] = False
         for person in self.crowd.people:
             gap = np.hypot(points[:, 0] - person.x, points[:, 1] - person.y) - person.radius
-            if gap.min() < BODY + 0.02 and not self._misses(person):
+            closer = gap.min() < person.gap(self.x, self.y) - 1e-6  # who stands at their side keeps nobody there
+            if gap.min() < BODY + 0.02 and closer and not self._misses(person):
                 blocked = np.concatenate([blocked, (gap < BODY + 0.02)[:, None]], axis=1)
         hits = np.flatnonzero(blocked.any(1))
         return float(along[hits[0]] - PROBE) if len(hits) else reach
