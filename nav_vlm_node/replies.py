@@ -32,6 +32,7 @@ TOO_DARK = "The view is too dark, or the camera is covered."
 TOO_BRIGHT = "The view is too bright."
 COVERED = "The camera seems to be covered."
 BLURRED = "The view is blurred. Please hold still for a moment."
+A_TRY = "This is only a try."
 
 _GERMAN = {
     SPOKEN[Status.OK]: "Fertig.",
@@ -57,6 +58,7 @@ _GERMAN = {
     TOO_BRIGHT: "Es ist zu hell.",
     COVERED: "Die Kamera scheint verdeckt zu sein.",
     BLURRED: "Das Bild ist unscharf. Bitte halten Sie einen Moment still.",
+    A_TRY: "Das ist nur ein Versuch.",
     "The guide stopped while answering and is starting again. Please ask again in a moment.": (
         "Die Führung ist beim Antworten ausgefallen und startet neu. Bitte fragen Sie gleich noch einmal."
     ),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
+from nav_vlm_node.replies import A_TRY, say
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.leaves import Leaves
@@ -254,8 +255,10 @@ class Session:
         if clue.landmark == OPEN_DOOR:
             if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
-            untried = sum(other.landmark == OPEN_DOOR and not other.visits for other in self._clues)
-            return Guidance(self._worded(instruction, to_door(instruction.steps, reach)), searching=untried > 1)
+            known = self._worded(instruction, to_door(instruction.steps, reach))
+            if sum(other.landmark == OPEN_DOOR and not other.visits for other in self._clues) < 2:
+                return Guidance(known)
+            return Guidance(replace(known, text=f"{say(A_TRY, self.style.language)} {known.text}"), searching=True)
         if reach > LEG:
             return Guidance(instruction)
         self._going = None

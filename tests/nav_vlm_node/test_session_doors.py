@@ -7,6 +7,7 @@ import math
 import pytest
 
 from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.language import Style
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, TRIES, Place, Session
 from nav_vlm_node.session.trail import beyond
@@ -21,13 +22,20 @@ def test_a_near_open_door_is_gone_through_and_not_gone_back_to() -> None:
     assert session.heed(door(0, 1.1), Place(2.0, 0.0, math.pi)).searching
 
 
-def test_one_of_several_open_doors_is_only_tried() -> None:
-    """Which of them leads on no picture tells; of doors that were gone through nobody has to choose."""
-    session = Session()
-    assert not session.heed(door(0, 4.0), HERE).searching
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "This is only a try. No "), ("de", "Das ist nur ein Versuch. ")]
+)
+def test_one_of_several_open_doors_is_only_tried(language: str, words: str) -> None:
+    """Which of them leads on no picture tells, and the wearer is told so; of doors that were gone through nobody has to
+    choose."""
+    session = Session(Style(language=language))
+    only = session.heed(door(0, 4.0), HERE)
+    assert not only.searching
+    assert not only.instruction.text.startswith(words)
     first = beyond(HERE, 0.0, 2.0)
     other = session.heed(door(0, 3.0), first._replace(yaw=math.radians(90)))
     assert other.searching
+    assert other.instruction.text.startswith(words)
     assert told(other.instruction.steps) == pytest.approx((0.0, 3.0)), "the same way as one would be told"
     through, place, _ = looked_around_behind_a_door()
     assert not through.heed(door(0, 4.0), place).searching
