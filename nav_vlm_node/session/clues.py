@@ -18,7 +18,7 @@ BEFORE = 0.9  # metres before a door, from where it is gone through in one leg
 BEYOND = 1.2  # metres behind an open door, from where the next look is worth it
 PASSED = 0.4  # metres behind a door, from where it has been gone through
 BESIDE = 1.5  # metres off the way through a door, at most
-SHIFT = 0.3  # metres to the side of where the last try to get through went
+TURNED = math.radians(40)  # by which a further try to get through is turned from the first
 
 
 @dataclass(eq=False)
@@ -56,7 +56,7 @@ class Clue:
         """Whether the wearer is on the far side of this door, from where it was approached."""
         if self.landmark != OPEN_DOOR or math.isnan(self.approach):
             return False
-        off = wrap(heading_to(self, place) - self.approach)
+        off = wrap(heading_to(self, place) - self.line)
         gap = apart(self, place)
         return PASSED < gap * math.cos(off) < LEG + BEYOND and abs(gap * math.sin(off)) < BESIDE
 
@@ -65,9 +65,14 @@ class Clue:
         self.visits, self.approach, self.nearest, self.tries = self.visits + 1, NAN, math.inf, 0
 
     def beside(self, place: Place) -> float:
-        """How far the wearer is to the right of the line through this door [m]; each further try is along another."""
-        shift = 0.0 if not self.tries else SHIFT * (1 if self.tries % 2 else -1)
-        return shift - apart(self, place) * math.sin(heading_to(self, place) - self.approach)
+        """How far the wearer is to the right of the line on which this try goes through this door [m]."""
+        return -apart(self, place) * math.sin(heading_to(self, place) - self.line)
+
+    @property
+    def line(self) -> float:
+        """The heading in which this try goes through [rad]. From where a door was seen nobody knows how its wall runs:
+        each further try is turned to the other side."""
+        return wrap(self.approach + (0.0 if not self.tries else TURNED * (1 if self.tries % 2 else -1)))
 
 
 def seen_in(instruction: Instruction, names: Iterable[str]) -> tuple[str, float, float]:

@@ -230,7 +230,6 @@ class Session:
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
         named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
-        self._entered = self._entered and self._fresh_look(place) is not None
         if named == OPEN_DOOR and self._entered and self._going is None:
             return None
         if named and self._going is not self._goal:
@@ -311,7 +310,7 @@ class Session:
             if turn is not None:
                 self._turned += 1
                 return self._saying(instruction, (Step(Action.TURN, turn),))
-            self._going = self._next_door(place)
+            self._entered, self._going = False, self._next_door(place)
         self._turned = 0
         if self._going is not None:
             return self._saying(instruction, self._towards(self._going, place))

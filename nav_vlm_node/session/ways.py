@@ -45,9 +45,9 @@ def _through(trail: Trail, place: Place, door: Clue) -> Steps:
     beside = door.beside(place)
     on = Step(Action.MOVE, 0.0, LEG)
     if abs(beside) < SHORTEST:
-        return trail.turn(wrap(door.approach - place.yaw)), on
+        return trail.turn(wrap(door.line - place.yaw)), on
     side = math.copysign(math.pi / 2, beside)
-    first = Step(Action.TURN, wrap(door.approach + side - place.yaw))
+    first = Step(Action.TURN, wrap(door.line + side - place.yaw))
     return first, Step(Action.MOVE, 0.0, min(1.0, abs(beside))), Step(Action.TURN, -side), on
 
 
