@@ -126,6 +126,21 @@ def test_beside_a_door_one_gets_in_line_with_it_first(off: float) -> None:
     assert steps[0].bearing + steps[2].bearing == pytest.approx(0.0)
 
 
+def test_each_try_at_a_door_is_lined_up_with_on_a_line_of_its_own() -> None:
+    """Half a metre beside a door, and before it: as it was seen, then turned to the left, and then to the right."""
+    session, tried = Session(), []
+    session.heed(door(0, 2.0), HERE)
+    for _ in range(TRIES):
+        steps = session.heed(UNSURE, Place(1.5, 0.5, 0.0)).instruction.steps
+        turned = sum(step.bearing for step in steps if step.action is Action.TURN)
+        tried.append((turned, [step.distance for step in steps if step.action is Action.MOVE]))
+    assert [turned for turned, _ in tried] == pytest.approx([0.0, TURNED, -TURNED])
+    off = math.hypot(0.5, 0.5)
+    assert tried[0][1] == pytest.approx([0.5, LEG])
+    assert tried[1][1] == pytest.approx([off * math.sin(math.radians(135) - TURNED), LEG])
+    assert tried[2][1] == [LEG], "on that line they stand already"
+
+
 def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_remembered() -> None:
     over, told_turns = math.radians(20), []
     for too_far in (0.0, over):
