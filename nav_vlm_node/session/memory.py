@@ -255,7 +255,7 @@ class Session:
             if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
             known = self._worded(instruction, to_door(instruction.steps, reach))
-            if sum(other.landmark == OPEN_DOOR and not other.visits for other in self._clues) < 2:
+            if not self._one_of_several(clue, place):
                 return Guidance(known)
             return Guidance(replace(known, text=f"{say(A_TRY, self.style.language)} {known.text}"), searching=True)
         if reach > LEG:
@@ -265,6 +265,16 @@ class Session:
             return Guidance(instruction)
         clue.visits += 1
         return Guidance(self._worded(instruction, under_sign(instruction.steps, reach)))
+
+    def _one_of_several(self, door: Clue, place: Place) -> bool:
+        """Whether another open door was seen elsewhere, were it only once, that nobody has gone through."""
+        doors = [clue for clue in self._clues if clue.landmark == OPEN_DOOR]
+        seen: list[Spot] = [spot for name, spot, _ in self._sightings if name == OPEN_DOOR]
+        return any(
+            all(apart(spot, known) >= SAME for known in doors if known.visits or known is door)
+            and abs(wrap(heading_to(place, spot) - heading_to(place, door))) >= AGREE
+            for spot in [*seen, *(other for other in doors if not other.visits)]
+        )
 
     def _frame_around(self, place: Place) -> Clue | None:
         """The door in whose frame the wearer stands: what was seen of it from farther away is better than a look."""

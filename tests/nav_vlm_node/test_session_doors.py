@@ -42,6 +42,28 @@ def test_one_of_several_open_doors_is_only_tried(language: str, words: str) -> N
     assert not through.heed(door(0, 4.0), place).searching
 
 
+@pytest.mark.parametrize(
+    ("now", "distance", "tried"), [(-2, 4.0, True), (25, 4.0, False), (10, 8.0, False), (-2, 1.5, False)]
+)
+def test_looks_at_a_door_that_do_not_agree_make_it_a_try(now: int, distance: float, tried: bool) -> None:
+    """One look shows a door 25 degrees to the left; the wearer is turned that way, not enough, and the next one shows
+    it there, as near as one can tell so far away, or so near that it may be the same one, or another one ahead."""
+    session = Session()
+    look = session.heed(door(25, distance), HERE)
+    assert look.searching
+    assert not moves(look)
+    guidance = session.heed(door(now - 12, distance), HERE._replace(yaw=math.radians(12)))
+    assert moves(guidance)
+    assert guidance.searching is tried
+    assert guidance.instruction.text.startswith("This is only a try.") is tried
+
+
+def test_a_door_that_was_only_asked_for_is_one_of_several_too() -> None:
+    session = Session()
+    session.heed(NOTHING, HERE, lambda question: said(Status.OK, *way(40, 4.0, "open door")))
+    assert session.heed(door(0, 4.0), HERE._replace(yaw=math.radians(-60))).searching
+
+
 def looked_around_behind_a_door() -> tuple[Session, Place, int]:
     """A session whose wearer has come through a door and was turned all round behind it, while another one was seen
     ahead of them; how often they were turned."""
