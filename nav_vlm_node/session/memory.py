@@ -64,6 +64,7 @@ class Session:
     _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
     _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
     _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
+    _misled: bool = False  # led to a goal that was not there
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
     _entered: bool = False  # through a door, and not looked around there yet
@@ -141,14 +142,15 @@ class Session:
         return True
 
     def _lose_goal(self) -> None:
-        self._goal = Clue(GOAL, NAN, NAN)
+        self._goal, self._misled = Clue(GOAL, NAN, NAN), True
+        self._sightings = deque((seen for seen in self._sightings if seen[0] != GOAL), KEPT)
         self._going = self._via = None
 
     # ---- a second look ---------------------------------------------------------------------------
 
     def _settled(self, landmark: str, instruction: Instruction, place: Place) -> bool:
         """Keeps a look at a thing, and tells whether that may be walked to: one look is enough, another one agreed, or
-        there were too many."""
+        there were too many. Whoever was misled needs two to the goal."""
         direction, distance = told(instruction.steps)
         if math.isnan(direction):
             return True
@@ -161,7 +163,8 @@ class Session:
         )
         spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
         self._sightings.append((landmark, spot, place))
-        return agreed or one_look_is_enough(instruction) or self._turned >= LOOKS
+        enough = one_look_is_enough(instruction) and not (self._misled and landmark == GOAL)
+        return agreed or enough or self._turned >= LOOKS
 
     def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
         """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whoever was

@@ -13,7 +13,8 @@ from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, SURE, TRIES, Guidance, Place, Session
-from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, leg_from, moves, said, turn_of, way
+from nav_vlm_node.session.trail import beyond
+from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
 
 def test_a_way_to_the_goal_is_told_as_it_is() -> None:
@@ -251,6 +252,41 @@ def test_a_goal_that_leaves_the_picture_is_remembered_but_not_for_ever() -> None
     assert near.instruction.steps[0] == MISSING
     there = session.heed(NOTHING, Place(at[0], at[1] - 0.2, 0.0))
     assert not any(step.action is Action.MOVE for step in there.instruction.steps)
+
+
+def misled() -> tuple[Session, Place]:
+    """Somebody who saw the exit 40 degrees aside, then surely ahead, and is where that was, and nothing is there."""
+    session, there = Session(), beyond(HERE, 0.0, 3.0)
+    session.heed(said(Status.OK, *way(40, 6, "exit")), HERE)
+    assert not session.heed(said(Status.OK, *way(0, 3, "exit")), HERE).searching, "one sure look ahead was enough"
+    session.heed(NOTHING, there)
+    return session, there
+
+
+def test_whoever_was_led_to_a_goal_that_was_not_there_is_led_by_no_single_look_again() -> None:
+    session, there = misled()
+    once = session.heed(said(Status.OK, *way(0, 3, "exit")), there._replace(yaw=math.radians(-60)))
+    assert once.searching
+    assert told(once.instruction.steps) == pytest.approx((0.0, LEG / 2)), "gone to for a metre, and looked at again"
+    nearer = beyond(there, math.radians(-60), 1.0)
+    assert not session.heed(said(Status.OK, *way(0, 2, "exit")), nearer).searching, "two looks lead"
+    session, there = misled()
+    assert not session.heed(door(0, 4.0), there._replace(yaw=math.radians(-60))).searching, "doors as ever"
+
+
+def test_what_was_seen_before_the_goal_was_not_there_agrees_with_nothing() -> None:
+    session, there = misled()
+    before = beyond(HERE, math.radians(40), 6.0)
+    facing = there._replace(yaw=math.atan2(before.y - there.y, before.x - there.x))
+    assert session.heed(said(Status.OK, *way(0, 4, "exit")), facing).searching
+
+
+def test_doors_that_were_seen_before_the_goal_was_not_there_are_still_known() -> None:
+    session, there = Session(), beyond(HERE, 0.0, 3.0)
+    session.heed(door(50, 4.0), HERE)
+    session.heed(said(Status.OK, *way(0, 3, "exit")), HERE)
+    session.heed(NOTHING, there)
+    assert session.heed(door(0, 4.0), there._replace(yaw=math.radians(-60))).searching, "it is one of two"
 
 
 def test_what_cannot_be_got_nearer_to_is_given_up() -> None:
