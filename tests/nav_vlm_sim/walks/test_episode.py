@@ -277,8 +277,11 @@ def test_guides_are_compared_walk_by_walk() -> None:
     assert same["spl"]["value"] == pytest.approx(5 / 16)
     assert 0 < same["spl"]["low"] < 5 / 16 < same["spl"]["high"]
     assert differences(longer, ours)["spl"]["value"] == pytest.approx(-5 / 16)
-    with pytest.raises(ValueError, match="same walks"):
-        differences(ours, longer[::-1])
+    assert differences(ours, longer[::-1])["spl"]["value"] == same["spl"]["value"], "in any order"
+    some = differences(ours, longer[2:5])
+    assert some["spl"]["n"] == 3, "the walks of a run that was stopped"
+    assert some["spl"]["value"] == pytest.approx(1 / 6)
+    assert differences(ours, [])["spl"] == {"value": None, "low": None, "high": None, "n": 0}
     lost = replace(straight(4.0), walk=replace(WALK, kind="C"))
     found = by_class({"model": [*ours, lost], "base": [*longer, replace(lost, arrived=False)]}, "AB")
     assert found["base"]["first_more"] == same

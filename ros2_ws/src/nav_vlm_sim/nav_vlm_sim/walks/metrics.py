@@ -109,16 +109,14 @@ def _interval(above: Numbers, below: Numbers) -> dict[str, Any]:
 
 
 def differences(of: Sequence[Episode], than: Sequence[Episode]) -> dict[str, Any]:
-    """How much more often one guide's walks arrive than another's on the same walks, in the same order, and how much
-    higher their SPL is; the interval is of the pairs. Raises ValueError for other walks."""
-    if [(e.plan, e.walk, e.seed) for e in of] != [(e.plan, e.walk, e.seed) for e in than]:
-        raise ValueError("differences are of the same walks under two guides")
-    ones = np.ones(len(of))
+    """How much more often one guide's walks arrive than another's, and how much higher their SPL is, on the walks that
+    both have taken; the interval is of the pairs."""
+    other = {(episode.plan, episode.walk, episode.seed): episode for episode in than}
+    pairs = [(e, other[e.plan, e.walk, e.seed]) for e in of if (e.plan, e.walk, e.seed) in other]
+    ones = np.ones(len(pairs))
     return {
-        "success_rate": _interval(
-            np.array([float(a.arrived) - b.arrived for a, b in zip(of, than, strict=True)]), ones
-        ),
-        "spl": _interval(np.array([spl(a) - spl(b) for a, b in zip(of, than, strict=True)]), ones),
+        "success_rate": _interval(np.array([float(a.arrived) - b.arrived for a, b in pairs]), ones),
+        "spl": _interval(np.array([spl(a) - spl(b) for a, b in pairs]), ones),
     }
 
 
