@@ -257,10 +257,10 @@ class Session:
         if clue.landmark == OPEN_DOOR:
             if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
-            known = self._worded(instruction, to_door(instruction.steps, reach))
+            led = self._worded(instruction, to_door(instruction.steps, reach))
             if not self._one_of_several(clue, place):
-                return Guidance(known)
-            return Guidance(replace(known, text=f"{say(A_TRY, self.style.language)} {known.text}"), searching=True)
+                return Guidance(led)
+            return Guidance(replace(led, text=f"{say(A_TRY, self.style.language)} {led.text}"), searching=True)
         if reach > LEG:
             return Guidance(instruction)
         self._going = None
