@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from nav_vlm_sim.walks.charts import LEFT, PANEL, ROWS, plot, table
+from nav_vlm_sim.walks.charts import LEFT, MORE, PANEL, ROWS, plot, table
+from nav_vlm_sim.walks.command import table as lines
 from nav_vlm_sim.walks.metrics import by_class, summarise
 from tests.nav_vlm_sim.walks.made_up import walked
 
@@ -27,9 +29,27 @@ def test_the_table_holds_every_measure_with_its_interval() -> None:
     rows = cells(table(found, "all & <more>"))
     assert rows[0] == ["", "model", "<oracle>"]
     assert rows[1] == ["walks", "4", "2"]
-    assert len(rows) == len(ROWS) + 2
+    assert len(rows) == len(ROWS) + len(MORE) + 2
     success = found["model"]["success_rate"]
     assert rows[2][1] == f"75.0 % ({100 * success['low']:.1f} to {100 * success['high']:.1f})"
+
+
+def test_the_first_guide_is_compared_with_the_others_walk_by_walk() -> None:
+    ends = [True, True, False, True]
+    ours = [replace(walked(arrived=end).episode, seed=k) for k, end in enumerate(ends)]
+    theirs = [replace(walked(arrived=False).episode, seed=k) for k in range(4)]
+    rows = cells(table(found := by_class({"<model>": ours, "base": theirs}, "AB"), "both"))
+    more = found["base"]["first_more"]["success_rate"]
+    assert rows[-2] == [
+        "walks that arrive: <model> more by", "",
+        f"75.0 % ({100 * more['low']:.1f} to {100 * more['high']:.1f})",
+    ]  # fmt: skip
+    assert lines(found)[-1].startswith("<model> arrives in +75.0 points (")
+    assert lines(found)[-1].endswith("more of the 4 walks that base has taken too")
+    alone = by_class({"<model>": ours}, "AB")
+    assert len(cells(table(alone, "one"))) == len(ROWS) + 2
+    assert len(lines(alone)) == 2
+    assert len(lines(by_class({"<model>": ours, "base": []}, "AB"))) == 3
 
 
 def test_what_is_not_known_is_no_number() -> None:

@@ -8,14 +8,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
+from nav_vlm_node.score import wilson
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, far_end, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
 from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, OracleGuide, RandomGuide
-from nav_vlm_sim.walks.metrics import by_class, differences, ndtw, spaced, spl, summarise
+from nav_vlm_sim.walks.metrics import by_class, differences, ndtw, share, spaced, spl, summarise
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.space import length_of
 from nav_vlm_sim.walks.walker import BODY, SLOW, Moment
@@ -324,3 +327,38 @@ def test_words_are_counted(stage: Stage) -> None:
     episode = run(stage, WALK, OracleGuide(), 1)
     assert episode.words == sum(len(turn.text.split()) for turn in episode.turns)
     assert all(turn.text for turn in episode.turns)
+
+
+def asked(*sides: bool | None) -> Episode:
+    turns = [Turn(0.0, 0.0, 0.0, 0.0, Status.OK.name, "", 0.5, 0.5, side) for side in sides]
+    return replace(straight(4.0), turns=turns)
+
+
+def test_turns_of_one_walk_say_less_than_those_of_many() -> None:
+    """Korn and Graubard's effective number of turns, worked out by hand."""
+    together = [asked(True, True, True, True), *[asked(False, False, False, False, None)] * 9]
+    spread = [asked(True, False, False, False)] * 4 + [asked(False, False, False, False)] * 6
+    lone = share(spread, lambda turn: turn.reversal)
+    assert lone == wilson(4, 40), "independent turns are counted as they are"
+    found = share(together, lambda turn: turn.reversal)
+    # each walk's h - p n: 3.6 once, -0.4 nine times; their variance 10 / 9 * 14.4 / 40 ** 2, over 0.1 * 0.9 / 40
+    alike = (10 / 9 * 14.4 / 1600) / (0.09 / 40)
+    assert alike == pytest.approx(4.444, abs=1e-3)
+    expected = wilson(4 / alike, 40 / alike)
+    assert (found.value, found.low, found.high, found.n) == pytest.approx((0.1, expected.low, expected.high, 40))
+    assert found.high > 1.5 * lone.high
+    assert summarise(together)["reversal_rate"] == found.to_json()
+
+
+@given(st.lists(st.lists(st.sampled_from([True, False, None]), max_size=5), max_size=8))
+def test_a_share_of_turns_holds_its_value_and_is_never_surer_than_of_independent_ones(
+    walks: list[list[bool | None]],
+) -> None:
+    found = share([asked(*sides) for sides in walks], lambda turn: turn.reversal)
+    known = [side for sides in walks for side in sides if side is not None]
+    alone = wilson(sum(known), len(known))
+    assert found.n == alone.n
+    if known:
+        assert found.value == pytest.approx(alone.value)
+        assert 0 <= found.low <= found.value <= found.high <= 1
+        assert found.high - found.low >= alone.high - alone.low - 1e-9

@@ -231,10 +231,10 @@ def test_a_link_leads_to_its_walk(walked: Walked, fragment: str, shown: tuple[st
 def test_it_is_drawn(walked: Walked, tmp_path: Path) -> None:
     import cv2
 
-    screenshot(walked.page, tmp_path / "page.png", width=900, height=1600)
+    screenshot(walked.page, tmp_path / "page.png", width=900, height=1800)
     picture = cv2.imread(str(tmp_path / "page.png"))
     assert picture is not None
-    assert picture.shape == (1600, 900, 3)
+    assert picture.shape == (1800, 900, 3)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 2000  # a camera's picture is among it
 
 

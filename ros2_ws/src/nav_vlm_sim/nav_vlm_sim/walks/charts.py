@@ -21,6 +21,10 @@ ROWS = (
     ("time_s", "seconds per walk", ""),
 )
 PLOTTED = (("success_rate", "share of walks that arrive"), ("spl", "SPL, success weighted by path length"))
+MORE = (
+    ("success_rate", "walks that arrive: {} more by", "%"),
+    ("spl", "SPL: {} higher by", ""),
+)
 LEFT, PANEL, GAP, ROW, TOP = 110, 420, 40, 34, 44  # units of the plot
 
 
@@ -34,6 +38,11 @@ def table(guides: Mapping[str, Any], label: str) -> str:
         + "</tr>"
         for key, name, unit in ROWS
     )
+    for key, name, unit in MORE if any("first_more" in found for found in guides.values()) else ():
+        cells = "".join(
+            f"<td>{_cell(f['first_more'][key], unit) if 'first_more' in f else ''}</td>" for f in guides.values()
+        )
+        rows += f'<tr><th scope="row">{escape(name.format(next(iter(guides))))}</th>{cells}</tr>'
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}"><table>'
         f"<caption>{escape(label)}</caption><thead><tr><td></td>{head}</tr></thead>"

@@ -86,6 +86,15 @@ def table(guides: dict[str, Any]) -> list[str]:
             known = figure["value"] is not None
             cells.append(f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})" if known else "-")
         lines.append(f"{guide:<11}" + "  ".join(f"{cell:>24}" for cell in cells))
+    first = next(iter(guides))
+    for guide, found in guides.items():
+        more = found.get("first_more", {}).get("success_rate")
+        if more and more["value"] is not None:
+            value, low, high = (100 * more[key] for key in ("value", "low", "high"))
+            lines.append(
+                f"{first} arrives in {value:+.1f} points ({low:+.1f} to {high:+.1f}) more of the {more['n']} walks "
+                f"that {guide} has taken too"
+            )
     return lines
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.instruction import Status
-from nav_vlm_node.score import OFF_CENTRE, wilson
-from nav_vlm_sim.walks.episode import Episode
+from nav_vlm_node.score import OFF_CENTRE, Share, wilson
+from nav_vlm_sim.walks.episode import Episode, Turn
 from nav_vlm_sim.walks.space import Point
 
 RESAMPLES = 2000
@@ -73,6 +74,40 @@ RATIOS: dict[str, tuple[str, Callable[[Episode], float], Callable[[Episode], flo
     "words_per_metre": ("per metre of the shortest path", lambda e: float(e.words), lambda e: e.shortest),
 }
 
+# name -> (what it is, whether a turn counts; None where it is not asked about): of all turns together
+SHARES: dict[str, tuple[str, Callable[[Turn], bool | None]]] = {
+    "reversal_rate": ("directions to the wrong side", lambda t: t.reversal),
+    "reversals_per_question": (
+        "of all questions asked where the way lies aside",
+        lambda t: t.reversal is True if abs(t.wanted) >= OFF_CENTRE else None,
+    ),
+    "goal_reversal_rate": (
+        "of directions to the goal, where the others lead to signs and open doors",
+        lambda t: t.reversal if t.status == Status.OK.name else None,
+    ),
+    "search_reversal_rate": ("of looks to a side, and of legs by memory", lambda t: t.astray),
+    "abstention_rate": ("answers without a direction", lambda t: math.isnan(t.direction) and not t.searching),
+    "search_rate": ("answers that only search", lambda t: t.searching),
+}
+
+
+def share(episodes: Sequence[Episode], counted: Callable[[Turn], bool | None]) -> Share:
+    """How many of the turns that are asked about count, with its 95 % interval.
+
+    One walk's turns are alike, so they say less than as many of different walks: the interval is Wilson's for the
+    number of independent turns that would say as much (Korn and Graubard 1998, "Confidence intervals for proportions
+    with small expected number of positive counts estimated from survey data").
+    """
+    answers = [[a for turn in episode.turns if (a := counted(turn)) is not None] for episode in episodes]
+    hits, asked = (np.array([of(a) for a in answers], float) for of in (sum, len))
+    n, walks = float(asked.sum()), int((asked > 0).sum())
+    value = hits.sum() / max(n, 1.0)
+    alike = 1.0  # the design effect: the variance over that of independent turns
+    if 0 < value < 1 and walks > 1:
+        variance = walks / (walks - 1) * float(((hits - value * asked) ** 2).sum()) / n**2
+        alike = max(1.0, variance * n / (value * (1 - value)))
+    return replace(wilson(hits.sum() / alike, n / alike), n=int(n))
+
 
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     """All measures of some walks under one guide, as JSON: {"value", "low", "high", "n"} each."""
@@ -83,18 +118,8 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
         found[name] = _interval(numbers, np.ones(len(numbers)))
     for name, (_, above, below) in RATIOS.items():
         found[name] = _interval(np.array([above(e) for e in episodes]), np.array([below(e) for e in episodes]))
-    turns = [turn for episode in episodes for turn in episode.turns]
-    sided = [turn for turn in turns if turn.reversal is not None]
-    found["reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in sided), len(sided)).to_json()
-    aside = [turn for turn in turns if abs(turn.wanted) >= OFF_CENTRE]  # answered with a direction or not
-    found["reversals_per_question"] = wilson(sum(turn.reversal is True for turn in aside), len(aside)).to_json()
-    to_goal = [turn for turn in sided if turn.status == Status.OK.name]  # the others lead to signs and open doors
-    found["goal_reversal_rate"] = wilson(sum(bool(turn.reversal) for turn in to_goal), len(to_goal)).to_json()
-    astray = [turn.astray for turn in turns if turn.astray is not None]  # looks, and legs by memory
-    found["search_reversal_rate"] = wilson(sum(astray), len(astray)).to_json()
-    refused = sum(math.isnan(turn.direction) and not turn.searching for turn in turns)
-    found["abstention_rate"] = wilson(refused, len(turns)).to_json()
-    found["search_rate"] = wilson(sum(turn.searching for turn in turns), len(turns)).to_json()
+    for name, (_, counted) in SHARES.items():
+        found[name] = share(episodes, counted).to_json()
     return found
 
 
@@ -111,8 +136,12 @@ def _interval(above: Numbers, below: Numbers) -> dict[str, Any]:
 def differences(of: Sequence[Episode], than: Sequence[Episode]) -> dict[str, Any]:
     """How much more often one guide's walks arrive than another's, and how much higher their SPL is, on the walks that
     both have taken; the interval is of the pairs."""
-    other = {(episode.plan, episode.walk, episode.seed): episode for episode in than}
-    pairs = [(e, other[e.plan, e.walk, e.seed]) for e in of if (e.plan, e.walk, e.seed) in other]
+
+    def walk(episode: Episode) -> tuple[Any, ...]:
+        return episode.plan, episode.walk, episode.seed
+
+    other = {walk(episode): episode for episode in than}
+    pairs = [(episode, other[walk(episode)]) for episode in of if walk(episode) in other]
     ones = np.ones(len(pairs))
     return {
         "success_rate": _interval(np.array([float(a.arrived) - b.arrived for a, b in pairs]), ones),
