@@ -28,6 +28,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchContext, LaunchDescription
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros import bringup
+from nav_vlm_node.ros.middleware import allow_large_images
 
 SIMULATORS = ("mujoco", "gazebo")
 GAZEBO = {
@@ -109,10 +110,14 @@ def gazebo(context: LaunchContext) -> list:
                 "then world:=office"
             )
     headless = ["-s", "--headless-rendering"] if given["headless"] == "true" else []
+    allow_large_images()  # the bridge publishes them, and its middleware decides what arrives
     return [
         SetLaunchConfiguration("use_sim_time", "true"),
         ExecuteProcess(
-            cmd=["gz", "sim", "-r", *headless, str(folder / "world.sdf")], output="screen", on_exit=[Shutdown()]
+            cmd=["gz", "sim", "-r", *headless, str(folder / "world.sdf")],
+            output="screen",
+            sigterm_timeout="15",  # it ends a window and a server of its own, five seconds each
+            on_exit=[Shutdown()],
         ),
         Node(
             package="ros_gz_bridge",

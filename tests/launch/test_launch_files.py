@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,7 +145,11 @@ def test_sim_names_what_is_no_number(given: dict[str, str]) -> None:
         started("sim.launch.py", **given)
 
 
-def test_sim_starts_gazebo_and_its_bridge_in_simulated_time(tmp_path: Path) -> None:
+def test_sim_starts_gazebo_and_its_bridge_in_simulated_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    monkeypatch.setenv(profiles, "")  # so that it is taken back what the launch sets
+    for name in (profiles, "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "world.sdf").touch()
     (tmp_path / "bridge.yaml").touch()
     for headless in ("true", "false"):
@@ -157,6 +162,8 @@ def test_sim_starts_gazebo_and_its_bridge_in_simulated_time(tmp_path: Path) -> N
         assert command[-1] == str(tmp_path / "world.sdf")
         assert (command[3:-1] == ["-s", "--headless-rendering"]) == (headless == "true")
         assert [type(action).__name__ for action in gazebo.named["on_exit"]] == ["Shutdown"]
+        assert float(gazebo.named["sigterm_timeout"]) > 10, "it waits for its window and its server, five seconds each"
+        assert Path(os.environ[profiles]).name == "fastdds.xml", "the bridge's pictures need room"
         assert (bridge.named["package"], bridge.named["executable"]) == ("ros_gz_bridge", "parameter_bridge")
         assert bridge.named["namespace"] == "me"
         assert bridge.named["parameters"] == [{"config_file": str(tmp_path / "bridge.yaml"), "use_sim_time": True}]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -15,6 +17,7 @@ from nav_vlm_sim.gazebo import bridge
 from nav_vlm_sim.gazebo.bodies import bodies, silhouette_colour
 from nav_vlm_sim.gazebo.export import BRIDGE, PLAN, RIG, WORLD, export, files_of
 from nav_vlm_sim.gazebo.simulators import CLASSIC, GZ, WEARER
+from nav_vlm_sim.gazebo.world import BACKGROUND
 from nav_vlm_sim.walks.building import build
 from nav_vlm_sim.walks.floorplan import FloorPlan, plan_from_json
 from nav_vlm_sim.walks.procedural import plan_of
@@ -88,7 +91,7 @@ def test_silhouettes_show_every_item_in_its_colour(plan: FloorPlan) -> None:
     assert not list(world.iter("light"))
     by_name = {model.attrib["name"]: model for model in world.iter("model")}
     for body in bodies(building):
-        wanted = [value / 255 for value in silhouette_colour(body.item)]
+        wanted = GZ.shade(value / 255 for value in silhouette_colour(body.item))
         shown = {text.text for text in by_name[body.name].iter("emissive") if text.text}
         assert len(shown) == 1
         assert [float(word) for word in shown.pop().split()] == pytest.approx([*wanted, 1.0])
@@ -99,10 +102,65 @@ def test_the_wearer_carries_the_light_at_mujocos_camera(plan: FloorPlan) -> None
     for simulator in (GZ, CLASSIC):
         files = files_of(plan, simulator)
         (light,) = ET.fromstring(files[WORLD]).findall(f".//model[@name='{WEARER}']/link/light")
-        level = build(plan).scene.headlight
+        level = simulator.brightness(near=build(plan).scene.headlight)
         assert [float(value) for value in (light.findtext("diffuse") or "").split()] == pytest.approx([*[level] * 3, 1])
         assert not list(ET.fromstring(files[RIG]).iter("light")), "other worlds have their own light"
         assert not list(ET.fromstring(files_of(plan, simulator, silhouettes=True)[WORLD]).iter("light"))
+
+
+def displayed(linear: float) -> int:
+    """What a picture has, 0..255, of a linear value that was encoded as sRGB (IEC 61966-2-1)."""
+    return round(255 * (12.92 * linear if linear <= 0.0031308 else 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
+def test_silhouettes_come_out_of_a_picture_in_srgb_as_they_were_meant() -> None:
+    levels = range(256)
+    assert [displayed(value) for value in GZ.shade(level / 255 for level in levels)] == list(levels)
+    assert CLASSIC.shade((0.25, 0.5)) == (0.25, 0.5)
+    world = ET.fromstring(files_of(plan_of(1), GZ, silhouettes=True)[WORLD])
+    background = [float(word) for word in (world.findtext(".//scene/background") or "").split()]
+    assert tuple(displayed(value) for value in background[:3]) == BACKGROUND
+
+
+def test_ogre_2_has_the_ambient_light_and_half_of_what_is_near() -> None:
+    """It divides the one by pi, and doubles the other (gz-rendering 8)."""
+    assert GZ.brightness(ambient=0.2) == pytest.approx(0.2 * math.pi)
+    assert GZ.brightness(ambient=0.5) == 1.0, "a colour of SDF is no more"
+    assert GZ.brightness(near=0.5) == 0.25
+    assert CLASSIC.brightness(ambient=0.2) == CLASSIC.brightness(near=0.2) == 0.2
+
+
+def test_a_lamp_lights_what_is_in_its_cone(plan: FloorPlan) -> None:
+    """Ogre 2 finds out what a lamp reaches by the tangent of half its angle, in single precision."""
+    for simulator in (GZ, CLASSIC):
+        angles = list(ET.fromstring(files_of(plan, simulator)[WORLD]).iter("outer_angle"))
+        assert len(angles) >= 2
+        for angle in angles:
+            half = np.float32(angle.text) * np.float32(0.5)
+            assert 20 < np.tan(half, dtype=np.float32) < 1000
+
+
+def test_signs_keep_their_black_where_their_own_light_is_added_everywhere(plan: FloorPlan) -> None:
+    assert b"Ke 0 0 0\n" in files_of(plan, GZ)["meshes/exit_left.mtl"]
+    assert b"Ke 0.3 0.3 0.3\n" in files_of(plan, CLASSIC)["meshes/exit_left.mtl"]
+
+
+def test_the_wearer_stays_upright_and_slides_along_walls(plan: FloorPlan) -> None:
+    """What Gazebo sets is a velocity along the body's own axes, so a body that toppled would leave the floor."""
+    for simulator in (GZ, CLASSIC):
+        (body,) = ET.fromstring(files_of(plan, simulator)[RIG]).findall(".//link[@name='base_link']")
+        for name in ("ixx", "iyy", "izz"):
+            assert float(body.findtext(f"inertial/inertia/{name}") or 0) > 1e5
+        friction = body.find("collision/surface/friction/ode")
+        assert friction is not None
+        assert [child.text for child in friction] == ["0", "0"]
+
+
+def test_where_the_wearer_faces_is_told_from_east(plan: FloorPlan) -> None:
+    """Else Gazebo's IMU tells it from where the wearer faced at the start."""
+    imu = ET.fromstring(files_of(plan, GZ)[RIG]).find(".//sensor[@type='imu']")
+    assert imu is not None
+    assert imu.findtext("imu/orientation_reference_frame/localization") == "ENU"
 
 
 def test_the_bridge_carries_what_the_rig_has_and_the_node_takes(plan: FloorPlan) -> None:

@@ -106,7 +106,7 @@ def files_of(
     for material, picture in _pictures(plan).items():
         if sign_mesh(material) in uris:
             texts[sign_mesh(material)] = meshes.sign_obj(material)
-            texts[f"meshes/{material}.mtl"] = meshes.sign_mtl(material)
+            texts[f"meshes/{material}.mtl"] = meshes.sign_mtl(material, glow=0.0 if simulator.ogre2 else 0.3)
             pictures[f"meshes/{material}.png"] = textures.png(picture)
     return {name: text.encode() for name, text in texts.items()} | pictures
 

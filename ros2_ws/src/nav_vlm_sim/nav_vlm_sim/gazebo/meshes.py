@@ -49,6 +49,7 @@ def sign_obj(material: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sign_mtl(material: str) -> str:
-    """The picture lies beside the meshes; it shines a little, as signs do."""
-    return f"newmtl {material}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nKe 0.3 0.3 0.3\nmap_Kd {material}.png\n"
+def sign_mtl(material: str, glow: float) -> str:
+    """The picture lies beside the meshes. glow: 0..1, what of its own light is added, to all of it alike."""
+    shining = " ".join([f"{glow:g}"] * 3)
+    return f"newmtl {material}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nKe {shining}\nmap_Kd {material}.png\n"

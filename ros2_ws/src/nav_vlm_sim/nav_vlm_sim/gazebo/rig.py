@@ -11,11 +11,13 @@ from nav_vlm_sim.gazebo.elements import add, add_plugins, add_pose, root
 from nav_vlm_sim.gazebo.simulators import WEARER, Simulator
 
 BODY_RADIUS, BODY_HEIGHT, BODY_MASS = 0.25, 1.7, 75.0  # metres, metres, kilograms
+INERTIA = 1e6  # kg m^2, far more than anybody's: what touches the body neither topples nor turns it
 GROUND_GAP = 0.02  # metres between the body and the floor: it is moved by its velocity, not by friction
 RATES = {"camera": 10.0, "depth": 10.0, "imu": 100.0}  # Hz
 DEPTH_RANGE = (0.2, 10.0)  # metres
 CLIP = (0.04, 40.0)  # metres; MuJoCo's own are those of world.py
-_BODY_FLAG, _WORN_MASK = 0x1, 0xFFFFFFFE  # what is only the body's flag is not seen through the mask
+# What is only the body's flag is not seen through the mask; its highest bits are gz-rendering's own (RenderTypes.hh).
+_BODY_FLAG, _WORN_MASK = 0x1, 0x0FFFFFFE
 
 
 def _sim_rig() -> tuple[Camera, Rig]:
@@ -50,6 +52,8 @@ def rig_model(simulator: Simulator, worn: Worn, x: float = 0.0, y: float = 0.0, 
     _add_camera(link, "depth", simulator.depth_sensor, f"{WEARER}/depth/image", DEPTH_RANGE, worn, simulator)
     imu = _add_sensor(link, "imu", "imu", f"{WEARER}/imu")
     add_pose(imu, 0, 0, worn.rig.camera_height)
+    from_east = add(add(imu, "imu"), "orientation_reference_frame")  # REP-103; else from how it hangs at the start
+    add(from_east, "localization", "ENU")
     add_plugins(model, simulator.rig_plugins)
     return model
 
@@ -57,15 +61,12 @@ def rig_model(simulator: Simulator, worn: Worn, x: float = 0.0, y: float = 0.0, 
 def _add_body(link: ET.Element, simulator: Simulator) -> None:
     length = BODY_HEIGHT - GROUND_GAP
     middle = GROUND_GAP + length / 2
-    across = BODY_MASS * (3 * BODY_RADIUS**2 + length**2) / 12  # of a solid cylinder
     inertial = add(link, "inertial")
     add_pose(inertial, 0, 0, middle)
     add(inertial, "mass", BODY_MASS)
     inertia = add(inertial, "inertia")
-    for name, value in (("ixx", across), ("iyy", across), ("izz", BODY_MASS * BODY_RADIUS**2 / 2)):
-        add(inertia, name, value)
-    for name in ("ixy", "ixz", "iyz"):
-        add(inertia, name, 0.0)
+    for name in ("ixx", "iyy", "izz", "ixy", "ixz", "iyz"):
+        add(inertia, name, INERTIA if name[1] == name[2] else 0.0)
     for tag in ("collision", "visual") if simulator.body_visual else ("collision",):
         element = add(link, tag, name="body")
         add_pose(element, 0, 0, middle)
@@ -74,6 +75,10 @@ def _add_body(link: ET.Element, simulator: Simulator) -> None:
         add(cylinder, "length", length)
         if tag == "visual":
             add(element, "visibility_flags", str(_BODY_FLAG))
+        else:  # without friction it slides along a wall, and does not roll along it
+            friction = add(add(add(element, "surface"), "friction"), "ode")
+            for name in ("mu", "mu2"):
+                add(friction, name, 0.0)
 
 
 def _add_sensor(link: ET.Element, name: str, sort: str, topic: str) -> ET.Element:

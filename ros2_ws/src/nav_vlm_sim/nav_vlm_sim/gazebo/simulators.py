@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -18,7 +20,9 @@ class Plugin:
 class Simulator:
     """sdf: version of the format. curved: it knows ellipsoids and capsules; else they are meshes, cylinders and
     spheres. depth_sensor: the name of that sort of sensor. depth_format: of its pixels, "" where that cannot be said.
-    body_visual: the wearer's body can be shown to everybody but the worn cameras."""
+    body_visual: the wearer's body can be shown to everybody but the worn cameras. ogre2: it draws with
+    Ogre 2, whose colours and lights are others (see `shade` and `brightness`).
+    """
 
     name: str
     sdf: str
@@ -26,8 +30,26 @@ class Simulator:
     depth_sensor: str
     depth_format: str
     body_visual: bool
+    ogre2: bool
     world_plugins: tuple[Plugin, ...] = ()
     rig_plugins: tuple[Plugin, ...] = ()
+
+    def shade(self, colour: Iterable[float]) -> tuple[float, ...]:
+        """An RGB 0..1 as this simulator takes it, for it to come out as that in a picture.
+
+        Ogre 2 takes linear values and encodes pictures as sRGB (gz-rendering 8, Ogre2RenderTarget.cc; IEC 61966-2-1).
+        """
+        if not self.ogre2:
+            return tuple(colour)
+        return tuple(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
+
+    def brightness(self, *, ambient: float = 0.0, near: float = 0.0) -> float:
+        """What an ambient level 0..1, or that of a light whose reach is far greater than the scene, is written as.
+
+        Ogre 2 divides ambient light by pi, but not that of lights, and doubles what is near a light (its
+        ForwardPlus_piece_ps: 1 / (0.5 + linear d + quadratic d d), fading to 0 at the reach; `constant` is not read).
+        """
+        return min(1.0, math.pi * ambient + near / 2) if self.ogre2 else ambient + near
 
 
 def _system(library: str, name: str, *parameters: tuple[str, str]) -> Plugin:
@@ -42,6 +64,7 @@ GZ = Simulator(
     depth_sensor="depth_camera",
     depth_format="R_FLOAT32",
     body_visual=True,
+    ogre2=True,
     world_plugins=(
         _system("physics", "Physics"),
         _system("user-commands", "UserCommands"),
@@ -59,7 +82,10 @@ GZ = Simulator(
 )  # fmt: skip
 """Current Gazebo, from Harmonic on."""
 
-CLASSIC = Simulator(name="classic", sdf="1.7", curved=False, depth_sensor="depth", depth_format="", body_visual=False)
+CLASSIC = Simulator(
+    name="classic", sdf="1.7", curved=False, depth_sensor="depth", depth_format="", body_visual=False,
+    ogre2=False,
+)  # fmt: skip
 """Gazebo Classic 11, whose life has ended: a test bed. Its plugins that move things are not ROS 2's."""
 
 SIMULATORS = {simulator.name: simulator for simulator in (GZ, CLASSIC)}

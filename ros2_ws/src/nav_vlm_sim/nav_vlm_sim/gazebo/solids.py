@@ -40,7 +40,7 @@ def add_solid(
                 continue
             _add_geometry(shape, geometry)
             if tag == "visual":
-                _add_material(element, part, silhouette)
+                _add_material(element, part, simulator, silhouette)
 
 
 Geometry = tuple[str, tuple[float, ...]]
@@ -89,13 +89,18 @@ def _add_mesh(parent: ET.Element, uri: str, scale: Sequence[float]) -> None:
     add(mesh, "scale", scale)
 
 
-def _add_material(visual: ET.Element, part: Part, silhouette: Sequence[int] | None) -> None:
+def _add_material(visual: ET.Element, part: Part, simulator: Simulator, silhouette: Sequence[int] | None) -> None:
     material, black = add(visual, "material"), (0.0, 0.0, 0.0, 1.0)
     if silhouette is not None:
-        colours = (black, black, black, (*(value / 255 for value in silhouette), 1.0))
+        colours: tuple[tuple[float, ...], ...] = (
+            black,
+            black,
+            black,
+            (*simulator.shade(value / 255 for value in silhouette), 1.0),
+        )
     else:
         rgb = np.clip(np.asarray(part.rgb, float) * (PATTERN_MEAN if ":" in part.material else 1.0), 0, 1)
-        own, gloss = (*rgb.tolist(), 1.0), 0.5 if part.material == "metal" else 0.05
+        own, gloss = (*simulator.shade(rgb.tolist()), 1.0), 0.5 if part.material == "metal" else 0.05
         colours = (own, own, (gloss, gloss, gloss, 1.0), own if part.material == "glow" else black)
     for tag, colour in zip(("ambient", "diffuse", "specular", "emissive"), colours, strict=True):
         add(material, tag, colour)

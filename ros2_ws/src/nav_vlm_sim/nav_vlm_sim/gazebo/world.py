@@ -15,6 +15,7 @@ from nav_vlm_sim.walks.building import Building
 
 STEP_TIME = 0.004  # seconds
 HEADLIGHT_REACH = 40.0  # metres
+CONE = 3.1  # radians, a lamp's: half the room. Ogre 2 has no light at all from one whose half has no tangent
 BACKGROUND = (255, 0, 128)  # behind silhouettes: no item has it
 
 
@@ -30,7 +31,7 @@ def world_document(
     world = add(sdf, "world", name=slug(building.plan.name) or "building")
     _add_physics(world, simulator)
     add_plugins(world, simulator.world_plugins)
-    _add_scene(world, building, silhouettes)
+    _add_scene(world, building, simulator, silhouettes)
     if not silhouettes:
         for name, room in building.lights.items():
             reach = 2 * math.hypot(*building.plan.room(name).half)
@@ -41,7 +42,7 @@ def world_document(
     x, y, yaw = start_of(building, walk)
     wearer = rig_model(simulator, worn, x, y, yaw)
     if not silhouettes:
-        _add_headlight(wearer, building.scene.headlight, worn)
+        _add_headlight(wearer, simulator.brightness(near=building.scene.headlight), worn)
     world.append(wearer)
     return sdf
 
@@ -61,10 +62,10 @@ def _add_physics(world: ET.Element, simulator: Simulator) -> None:
     add(physics, "real_time_update_rate", 1 / STEP_TIME)
 
 
-def _add_scene(world: ET.Element, building: Building, silhouettes: bool) -> None:
+def _add_scene(world: ET.Element, building: Building, simulator: Simulator, silhouettes: bool) -> None:
     scene, level = add(world, "scene"), building.scene
-    ambient = 0.0 if silhouettes else level.ambient
-    background = [value / 255 for value in BACKGROUND] if silhouettes else (0.0, 0.0, 0.0)
+    ambient = 0.0 if silhouettes else simulator.brightness(ambient=level.ambient)
+    background = simulator.shade(value / 255 for value in BACKGROUND) if silhouettes else (0.0, 0.0, 0.0)
     add(scene, "ambient", (ambient, ambient, ambient, 1.0))
     add(scene, "background", (*background, 1.0))
     add(scene, "shadows", "false")
@@ -72,14 +73,14 @@ def _add_scene(world: ET.Element, building: Building, silhouettes: bool) -> None
 
 
 def _add_lamp(world: ET.Element, name: str, lamp: Light, reach: float) -> None:
-    """A lamp that is as bright near and far, up to `reach` [m]. As MuJoCo's: cos(angle off its axis) ** exponent."""
+    """A lamp up to `reach` [m]. As MuJoCo's: cos(angle off its axis) ** exponent."""
     light = add(world, "light", name=name, type="spot")
     add_pose(light, *lamp.position)
     red, green, blue = (min(1.0, max(0.0, value)) for value in lamp.diffuse)
     _add_light_of(light, (red, green, blue), 0.1, reach)
     add(light, "direction", lamp.direction)
     cone = add(light, "spot")
-    for tag, value in (("inner_angle", 0.0), ("outer_angle", math.pi), ("falloff", lamp.exponent)):
+    for tag, value in (("inner_angle", 0.0), ("outer_angle", CONE), ("falloff", lamp.exponent)):
         add(cone, tag, value)
 
 
@@ -93,7 +94,7 @@ def _add_headlight(wearer: ET.Element, level: float, worn: Worn) -> None:
 
 
 def _add_light_of(light: ET.Element, rgb: tuple[float, float, float], gloss: float, reach: float) -> None:
-    """Without shadows, and as bright near and far, up to `reach` [m]."""
+    """Without shadows; as bright near and far, up to `reach` [m], but for Ogre 2 (see `Simulator.brightness`)."""
     add(light, "cast_shadows", "false")
     add(light, "diffuse", (*rgb, 1.0))
     add(light, "specular", (gloss, gloss, gloss, 1.0))
