@@ -106,3 +106,57 @@ def test_the_wearers_side(ros: Graph, installed: Path) -> None:
         assert "process has finished cleanly" in output + errors
         assert status == 0
         assert session.alive() == []
+
+
+GZ_STAND_IN = """#!{python}
+import pathlib, signal, sys, time
+folder = pathlib.Path({folder!r})
+def stop(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(11)  # gz gives its window and its server five seconds each
+    (folder / "gz_ended").touch()
+    sys.exit(0)
+signal.signal(signal.SIGINT, stop)
+(folder / "gz").write_text("\\n".join(sys.argv[1:]))
+while True:
+    signal.pause()
+"""
+BRIDGE_STAND_IN = """#!{python}
+import os, pathlib, signal, sys
+told = os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"], *sys.argv[1:]
+(pathlib.Path({folder!r}) / "bridge").write_text("\\n".join(told))
+signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+signal.pause()
+"""
+
+
+def test_gazebo_and_its_bridge_are_given_what_they_need(
+    ros: Graph, installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With stand-ins for the two programs, which no machine of ours has."""
+    (installed / "share/ament_index/resource_index/packages/ros_gz_bridge").touch()
+    (installed / "lib/ros_gz_bridge").mkdir()
+    (tmp_path / "bin").mkdir()
+    programs = {"bin/gz": GZ_STAND_IN, "install/lib/ros_gz_bridge/parameter_bridge": BRIDGE_STAND_IN}
+    for name, text in programs.items():
+        (tmp_path / name).write_text(text.format(python=sys.executable, folder=str(tmp_path)))
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    (tmp_path / "world").mkdir()
+    for name in ("world.sdf", "bridge.yaml"):
+        (tmp_path / "world" / name).touch()
+    words = ["simulator:=gazebo", f"world:={tmp_path / 'world'}", "headless:=true", "namespace:=me"]
+    probe = ros.node("probe", namespace="me")
+    with Session([*ROS2, "launch", "nav_vlm", "sim.launch.py", *words]) as session:
+        await_topics(ros, probe, session, subscribed="/me/image", published="/me/instruction")
+        ros.until(lambda: [(tmp_path / name).is_file() for name in ("gz", "bridge")] == [True, True])
+        status, output, errors = session.interrupt(all_of_it=False)
+        assert status == 0, output + errors
+        assert session.alive() == []
+    world = str(tmp_path / "world/world.sdf")
+    assert (tmp_path / "gz").read_text().splitlines() == ["sim", "-r", "-s", "--headless-rendering", world]
+    assert (tmp_path / "gz_ended").is_file(), "it was killed before it had ended its server"
+    profiles, *given = (tmp_path / "bridge").read_text().splitlines()
+    assert Path(profiles).name == "fastdds.xml"
+    assert "__ns:=/me" in given
