@@ -33,6 +33,7 @@ TOO_BRIGHT = "The view is too bright."
 COVERED = "The camera seems to be covered."
 BLURRED = "The view is blurred. Please hold still for a moment."
 A_TRY = "This is only a try."
+WITHIN_REACH = "It should be within reach."
 
 _GERMAN = {
     SPOKEN[Status.OK]: "Fertig.",
@@ -59,6 +60,7 @@ _GERMAN = {
     COVERED: "Die Kamera scheint verdeckt zu sein.",
     BLURRED: "Das Bild ist unscharf. Bitte halten Sie einen Moment still.",
     A_TRY: "Das ist nur ein Versuch.",
+    WITHIN_REACH: "Es sollte in Reichweite sein.",
     "The guide stopped while answering and is starting again. Please ask again in a moment.": (
         "Die Führung ist beim Antworten ausgefallen und startet neu. Bitte fragen Sie gleich noch einmal."
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -10,21 +12,26 @@ from dataclasses import replace
 
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
-from nav_vlm_node.instruction import Instruction, Status
-from nav_vlm_node.language import landmark_of
-from nav_vlm_node.replies import TOO_LATE, say
+from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.language import Style, landmark_of, render
+from nav_vlm_node.replies import A_TRY, TOO_LATE, say
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import Place, Session, one_look_is_enough
 
 AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
 SAME = 0.1, math.radians(3)  # metres, radians, of one place
 FORGOTTEN = 120.0  # seconds between two pictures after which what was remembered is not used
+JUMP = 1.0, 2.5  # metres, metres per second: nobody walks farther; odometry has begun anew
+LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
+_ABOUT = re.compile(
+    r"\b(in (my|the|our) way|in front of (me|us)|how many|any(one|body|thing)|next step)\b", re.IGNORECASE
+)
 
 
 class Wayfinder:
     """Answers through a `Guide`; where it is told the place of each picture, what was seen before leads on.
 
-    The memory is of one goal: another goal, a long pause or a clock that was set back begin a new one.
+    The memory is of one goal: another goal, a long pause, or a clock or odometry that began anew begin a new one.
     """
 
     def __init__(self, guide: Guide) -> None:
@@ -33,7 +40,8 @@ class Wayfinder:
         self._session = Session()
         self._stamp = -math.inf
         self._place = Place(0.0, 0.0, 0.0)
-        self._told: Instruction | None = None  # where it was a search
+        self._told: Instruction | None = None  # last
+        self._style = Style()
 
     def forget(self) -> None:
         """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
@@ -59,50 +67,73 @@ class Wayfinder:
         the answer is whole: the memory may know better.
         """
         began = time.monotonic()
-        goal = landmark_of(query)
+        goal = _goal_of(query)
         remembers = place is not None and goal is not None
         instruction = self.guide.answer(
             frame, query, query_id=query_id, priority=priority, now=now, started=started, timeout=timeout,
             listener=listener, cancel=cancel, hold=remembers,
         )  # fmt: skip
-        if place is None or goal is None:
+        if place is None or goal is None or instruction.status not in LOOKED:
             return instruction
         if instruction.status is Status.OK and math.isnan(told(instruction.steps)[0]):
             return instruction  # about what is in the way, or known to nobody: no step towards the goal
-        since = frame.stamp - self._stamp
-        if goal != self._goal or not 0.0 <= since <= FORGOTTEN:
-            self._goal, self._session = goal, Session(self.guide.options.style)
-        elif since < AT_ONCE and _same(place, self._place):
-            return self._once_more(instruction)
-        self._stamp, self._place, self._told = frame.stamp, place, None
+        style, since = self.guide.options.style, frame.stamp - self._stamp
+        jumped = math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
+        before = self._goal, copy.deepcopy(self._session), self._stamp, self._place, self._told, self._style
+        if goal != self._goal or not 0.0 <= since <= FORGOTTEN or jumped:
+            self._goal, self._session, self._told = goal, Session(style, goal), None
+        elif since < AT_ONCE and _same(place, self._place) and style == self._style:
+            again = self._once_more(instruction)
+            if again is not None:
+                return again
+        self._stamp, self._place, self._style, self._session.style = frame.stamp, place, style, style
 
         def ask(text: str) -> Instruction:
+            """About the same picture, whose age is looked at when all is said."""
             left = None if timeout is None else max(0.01, timeout - (time.monotonic() - began))
-            return self.guide.answer(frame, text, now=now, timeout=left, cancel=cancel)
+            return self.guide.answer(frame, text, timeout=left, cancel=cancel)
 
         guidance = self._session.heed(instruction, place, ask)
         age = math.nan if now is None else now() - frame.stamp
-        if age > self.guide.options.max_answer_age:  # the session's own question took too long
+        most = self.guide.options.max_answer_age
+        if abs(age) > most or (cancel is not None and cancel.is_set()):  # nobody hears it, so nothing was told
+            self._goal, self._session, self._stamp, self._place, self._told, self._style = before
+        if abs(age) > most:  # the session's own question took too long
             late = say(TOO_LATE, self.guide.options.style.language)
             why = f"the image was {age:.1f} s old when memory had spoken"
             return replace(
                 instruction, status=Status.STALE_IMAGE, text=late, steps=(), confidence=0.0, image_age=age, message=why
             )
         if not guidance.searching:
+            self._told = guidance.instruction
             return guidance.instruction
         message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
-        self._told = replace(guidance.instruction, status=Status.SEARCHING, message=message)
-        return self._told
+        led = replace(guidance.instruction, status=Status.SEARCHING, message=message)
+        if cancel is None or not cancel.is_set():
+            self._told = led
+        return led
 
-    def _once_more(self, instruction: Instruction) -> Instruction:
+    def _once_more(self, instruction: Instruction) -> Instruction | None:
         """What was said a moment ago, where the picture still does not tell, or not enough to send anybody: nothing has
-        come of it yet."""
-        doubtful = instruction.status in (Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)
-        unsettled = instruction.status is Status.OK and not one_look_is_enough(instruction)
-        if self._told is None or not (doubtful or unsettled):
+        come of it yet. With what this picture warns of; None where the camera shows nothing any more."""
+        if instruction.status is Status.OK and one_look_is_enough(instruction):
             return instruction
         last = self._told
-        return replace(instruction, status=last.status, steps=last.steps, text=last.text, message=last.message)
+        if last is None or instruction.status is Status.POOR_IMAGE or last.status is Status.POOR_IMAGE:
+            return None
+        cautions = [step for step in instruction.steps if step.action is Action.CAUTION]
+        steps = (*cautions, *(step for step in last.steps if step.action is not Action.CAUTION))
+        spoken = last.text
+        if steps != last.steps:
+            a_try = say(A_TRY, self._style.language)
+            spoken = render(steps, self._style)
+            spoken = f"{a_try} {spoken}" if last.text.startswith(a_try) else spoken
+        return replace(instruction, status=last.status, steps=steps, text=spoken, message=last.message)
+
+
+def _goal_of(query: str) -> str | None:
+    """What somebody wants to get to; None where the question is about what is around them."""
+    return None if _ABOUT.search(query[:2000]) else landmark_of(query)
 
 
 def _same(a: Place, b: Place) -> bool:

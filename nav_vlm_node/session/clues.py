@@ -17,7 +17,8 @@ NEARER = 0.3  # metres that a leg must gain
 BEFORE = 0.9  # metres before a door, from where it is gone through in one leg
 BEYOND = 1.2  # metres behind an open door, from where the next look is worth it
 PASSED = 0.4  # metres behind a door, from where it has been gone through
-BESIDE = 1.5  # metres off the way through a door, at most
+BESIDE = 1.5  # metres off the way through a door that one was led to, at most
+DOORWAY = 0.8  # metres, the same of one that one was not led to: it may be in the side of a corridor
 TURNED = math.radians(40)  # by which a further try to get through is turned from the first
 
 
@@ -52,13 +53,23 @@ class Clue:
         self.x, self.y = x, y
         self.approach = heading_to(place, self)
 
-    def passed_by(self, place: Place) -> bool:
-        """Whether the wearer is on the far side of this door, from where it was approached."""
+    def passed_by(self, last: Place, place: Place, led: bool) -> bool:
+        """Whether the wearer has come through this door, between two places, from where it was approached. led: they
+        were on the way to it, so that near its far side is enough."""
         if self.landmark != OPEN_DOOR or math.isnan(self.approach):
             return False
-        off = wrap(heading_to(self, place) - self.line)
-        gap = apart(self, place)
-        return PASSED < gap * math.cos(off) < LEG + BEYOND and abs(gap * math.sin(off)) < BESIDE
+        (was, was_off), (now, now_off) = self._along(last), self._along(place)
+        if led and PASSED < now < LEG + BEYOND and abs(now_off) < BESIDE:
+            return True
+        if not was <= PASSED < now:
+            return False
+        off = was_off + (now_off - was_off) * (PASSED - was) / (now - was)
+        return abs(off) < (BESIDE if led else DOORWAY)
+
+    def _along(self, place: Place) -> tuple[float, float]:
+        """How far behind the door a place is, and how far off the way through it [m]."""
+        off, gap = wrap(heading_to(self, place) - self.line), apart(self, place)
+        return gap * math.cos(off), gap * math.sin(off)
 
     def leave_behind(self) -> None:
         """It was reached, or cannot be."""
@@ -78,9 +89,12 @@ class Clue:
 def seen_in(instruction: Instruction, names: Iterable[str]) -> tuple[str, float, float]:
     """Which of these an answer sends to or locates, its direction and its distance [rad, m]; "" for none."""
     direction, distance = told(instruction.steps)
-    named = [s.landmark for s in instruction.steps if s.action in (Action.MOVE, Action.LOCATE)]
-    landmark = next((name for name in named if name in names), "")
-    return ("" if math.isnan(direction) else landmark), direction, LEG if math.isnan(distance) else distance
+    named = [s for s in instruction.steps if s.action in (Action.MOVE, Action.LOCATE)]
+    found = next((step for step in named if step.landmark in names), None)
+    if found is not None and found.action is Action.LOCATE and any(s.action is Action.MOVE for s in named):
+        direction, distance = found.bearing, found.distance  # the way leads to something else
+    name = found.landmark if found is not None and not math.isnan(direction) else ""
+    return name, direction, LEG if math.isnan(distance) else distance
 
 
 def arrow_of(steps: Iterable[Step]) -> float:

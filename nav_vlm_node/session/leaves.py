@@ -25,7 +25,11 @@ class Leaves:
     def heed(self, instruction: Instruction, place: Place) -> None:
         """Keeps what an answer from a place warns of; of one leaf, the last look."""
         for step in instruction.steps:
-            if step.action is Action.CAUTION and step.landmark == OPEN_DOOR and not math.isnan(step.distance):
+            if (
+                step.action is Action.CAUTION
+                and step.landmark == OPEN_DOOR
+                and not math.isnan(step.bearing + step.distance)
+            ):
                 spot = beyond(place, place.yaw + step.bearing, step.distance)
                 self._spots = [known for known in self._spots if apart(known, spot) >= SAME] + [spot]
 

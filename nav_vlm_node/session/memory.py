@@ -9,16 +9,18 @@ from dataclasses import dataclass, field, replace
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
-from nav_vlm_node.replies import A_TRY, say
+from nav_vlm_node.replies import A_TRY, BLURRED, SPOKEN, WITHIN_REACH, say
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.leaves import Leaves
 from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
+from nav_vlm_node.session.warned import MOVES, Warned
 from nav_vlm_node.session.ways import (
     Steps,
     doubtful,
     kept,
     one_look_is_enough,
+    standing,
     to_door,
     towards,
     under_sign,
@@ -35,6 +37,7 @@ KEPT = 3 * LOOKS  # looks that are remembered
 HERE = 1.2  # metres: from within this circle a heading that was looked at stays looked at
 REACHED = 0.5  # metres from where the goal should be: it is not there
 BEEN = 0.7  # metres around where the wearer has been: their cane would have found the goal
+ELSEWHERE = 0.3  # of a goal's distance, by which two looks at one goal differ at most
 ABSENT = 1.2  # metres around where the goal was said to be and never came nearer
 DOUBTS = 5  # sightings of the goal that lead no nearer, after which it is not believed
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
@@ -53,21 +56,30 @@ class Guidance:
 
 @dataclass
 class Session:
-    """One goal's memory. `heed` every answer with the place it was asked from; begin a new one for a new goal."""
+    """One goal's memory. `heed` every answer with the place it was asked from; begin a new one for a new goal.
+
+    style: in which it speaks. goal: the name of what is asked for.
+    """
 
     style: Style = Style()
+    goal: str = ""
     _trail: Trail = field(default_factory=Trail)
     _looked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
     _sightings: deque[tuple[str, Place, Place]] = field(default_factory=lambda: deque(maxlen=KEPT))  # what, where, from
     _clues: list[Clue] = field(default_factory=list)
     _leaves: Leaves = field(default_factory=Leaves)
-    _absent: list[Place] = field(default_factory=list)  # where the goal was said to be, and is not
+    _warned: Warned = field(default_factory=Warned)
+    _absent: deque[Place] = field(
+        default_factory=lambda: deque(maxlen=KEPT)
+    )  # where the goal was said to be, and is not
     _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
     _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
     _misled: bool = False  # led to a goal that was not there
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
-    _entered: bool = False  # through a door, and not looked around there yet
+    _entered: Place | None = None  # behind a door, and not looked around there yet
+    _blind: int = 0  # pictures in a row that show nothing
+    _reached: bool = False  # told that the goal should be within reach
     _turned: int = 0  # looks in a row that found nothing
     _roamed: int = 0  # legs in a row to where nobody was yet
 
@@ -78,9 +90,13 @@ class Session:
         """
         if instruction.status not in (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE):
             return Guidance(instruction)
+        if instruction.status is Status.POOR_IMAGE:
+            return self._unseeing(instruction, place)
+        self._blind = 0
         self._trail.arrive(place)
         self._notice(place)
         self._leaves.heed(instruction, place)
+        self._warned.heed(instruction, place)
         guidance = self._made_of(instruction, place, ask)
         self._trail.leave(guidance.instruction)
         return guidance
@@ -90,14 +106,15 @@ class Session:
             direction, distance = told(instruction.steps)
             spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
             if self._possible(spot, place):
-                if not self._settled(GOAL, instruction, place):
+                settled = self._settled(GOAL, instruction, place)
+                if not settled and self._turned < LOOKS:
                     return self._look_again(instruction, place)
-                if self._believed(spot, distance):
+                if settled and self._believed(spot, distance):
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
                     if self._trail.stuck and (warned or self._trail.stopped):
                         return self._aside(instruction, place)
                     return self._to_goal(instruction, spot, place, ask)
-            instruction = unseen(instruction)
+            instruction = unseen(instruction, self.goal)
         by_door = self._on_through_door(instruction, place, ask)
         if by_door is not None:
             return by_door
@@ -109,9 +126,11 @@ class Session:
 
     def _notice(self, place: Place) -> None:
         """Which door the wearer has come through, and which sign they have come to."""
-        for door in [clue for clue in self._clues if clue.passed_by(place)]:
+        ways = [clue for clue in (self._going, self._via) if clue is not None]
+        last = self._trail.last
+        for door in [clue for clue in self._clues if clue.passed_by(last, place, any(clue is way for way in ways))]:
             door.leave_behind()
-            self._turned, self._roamed, self._entered = 0, 0, True
+            self._turned, self._roamed, self._entered = 0, 0, place
             if self._going is door:
                 self._going = None
             if self._via is door:
@@ -121,11 +140,26 @@ class Session:
             self._clues[k].visits += 1
         self._under = under
 
+    def _unseeing(self, instruction: Instruction, place: Place) -> Guidance:
+        """Nobody is sent anywhere by a camera that shows nothing. What is wrong with it is said; if it stays so, they
+        are turned: a wall or a door that is too near to be seen covers it too."""
+        self._blind += 1
+        if self._blind == 1:
+            return Guidance(instruction)
+        turn = LOOK if self._going is None else wrap(heading_to(place, self._going) - place.yaw)
+        turned = Step(Action.TURN, turn if abs(turn) >= LOOK / 2 else LOOK)
+        self._trail.turned()
+        what = instruction.text  # which may be to hold still, and that has not helped
+        if what == say(BLURRED, self.style.language):
+            what = say(SPOKEN[Status.POOR_IMAGE], self.style.language)
+        spoken = f"{what} {render((turned,), self.style)}"
+        return Guidance(replace(instruction, steps=(turned,), text=spoken), searching=True)
+
     # ---- the goal --------------------------------------------------------------------------------
 
     def _possible(self, spot: Place, place: Place) -> bool:
         """Whether the goal may be at a spot: the wearer has not been there, and it came nearer before."""
-        been = [p for p in self._trail.places if apart(p, place) > BEEN]
+        been = [p for p in self._trail.places if apart(p, place) > BEEN and self.goal not in MOVES]
         return not (any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent))
 
     def _believed(self, spot: Place, distance: float) -> bool:
@@ -133,6 +167,8 @@ class Session:
         if math.isnan(spot.x):
             self._going = None
             return True
+        if apart(self._goal, spot) > max(ABSENT, ELSEWHERE * distance):  # of another one it came no nearer yet
+            self._goal.nearest = distance
         self._goal.x, self._goal.y = spot.x, spot.y
         if not self._trail.stopped and self._goal.out_of_reach(distance, DOUBTS):
             self._absent.append(spot)
@@ -142,7 +178,7 @@ class Session:
         return True
 
     def _lose_goal(self) -> None:
-        self._goal, self._misled = Clue(GOAL, NAN, NAN), True
+        self._goal, self._misled, self._reached = Clue(GOAL, NAN, NAN), True, False
         self._sightings = deque((seen for seen in self._sightings if seen[0] != GOAL), KEPT)
         self._going = self._via = None
 
@@ -150,7 +186,7 @@ class Session:
 
     def _settled(self, landmark: str, instruction: Instruction, place: Place) -> bool:
         """Keeps a look at a thing, and tells whether that may be walked to: one look is enough, another one agreed, or
-        there were too many. Whoever was misled needs two to the goal."""
+        there were too many at what only leads on. Whoever was misled needs two to the goal."""
         direction, distance = told(instruction.steps)
         if math.isnan(direction):
             return True
@@ -164,7 +200,7 @@ class Session:
         spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
         self._sightings.append((landmark, spot, place))
         enough = one_look_is_enough(instruction) and not (self._misled and landmark == GOAL)
-        return agreed or enough or self._turned >= LOOKS
+        return agreed or enough or (self._turned >= LOOKS and landmark != GOAL)
 
     def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
         """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whoever was
@@ -172,10 +208,13 @@ class Session:
         self._looked.append(place)
         self._turned += 1
         direction, distance = told(instruction.steps)
-        turn = self._trail.turn(direction)
-        if abs(direction) >= OFF_CENTRE or math.isnan(distance) or self._trail.stopped:
-            return self._saying(doubtful(instruction), (turn,))
-        return self._saying(doubtful(instruction), (turn, Step(Action.MOVE, 0.0, min(distance, LEG / 2))))
+        steps: Steps = (self._trail.turn(direction),)
+        if abs(direction) < OFF_CENTRE and not self._trail.stopped:
+            length = LEG / 2 if math.isnan(distance) else min(distance, LEG / 2)
+            steps = (*steps, Step(Action.MOVE, 0.0, length))
+        if not render(steps, self.style):  # a turn that is too little to be said
+            steps = (Step(Action.TURN, math.copysign(LOOK / 2, direction)),)
+        return self._saying(doubtful(instruction), steps)
 
     # ---- what is in the way ----------------------------------------------------------------------
 
@@ -233,7 +272,7 @@ class Session:
     def _led_on(self, instruction: Instruction, place: Place) -> Guidance | None:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
         named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
-        if named == OPEN_DOOR and self._entered and self._going is None:
+        if named == OPEN_DOOR and self._just_entered(place) and self._going is None:
             return None
         if named and self._going is not self._goal:
             frame = self._frame_around(place) if named == OPEN_DOOR else None
@@ -268,6 +307,10 @@ class Session:
             return Guidance(instruction)
         clue.visits += 1
         return Guidance(self._worded(instruction, under_sign(instruction.steps, reach)))
+
+    def _just_entered(self, place: Place) -> bool:
+        """Whether the wearer is still about where they came through a door."""
+        return self._entered is not None and apart(self._entered, place) <= LEG + HERE
 
     def _one_of_several(self, door: Clue, place: Place) -> bool:
         """Whether another open door was seen elsewhere, were it only once, that nobody has gone through."""
@@ -317,18 +360,23 @@ class Session:
         self._looked.append(place)
         if ask is not None:
             self._asked_for_door(place, ask)
+        if self._going is self._goal and apart(self._goal, place) < REACHED and not self._reached:
+            self._reached = True
+            within = say(WITHIN_REACH, self.style.language)
+            told_of = self._worded(instruction, tuple(kept(instruction.steps)))
+            return Guidance(replace(told_of, text=f"{told_of.text} {within}".strip()), searching=True)
         self._give_up(place)
         if self._going is None:
             turn = self._fresh_look(place)
             if turn is not None:
                 self._turned += 1
                 return self._saying(instruction, (Step(Action.TURN, turn),))
-            self._entered, self._going = False, self._next_door(place)
+            self._entered, self._going = None, self._next_door(place)
         self._turned = 0
         if self._going is not None:
             return self._saying(instruction, self._towards(self._going, place))
         self._roamed += 1
-        turn = wrap(self._trail.freest(place) - place.yaw)
+        turn = wrap(self._trail.freest(place, self._warned.meets) - place.yaw)
         return self._saying(instruction, (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG)))
 
     def _give_up(self, place: Place) -> None:
@@ -380,7 +428,7 @@ class Session:
         return Guidance(self._worded(instruction, (*kept(instruction.steps), *steps)), searching=True)
 
     def _worded(self, instruction: Instruction, steps: Steps) -> Instruction:
-        spoken = render(steps, self.style)
-        if instruction.status is Status.POOR_IMAGE:
-            spoken = f"{instruction.text} {spoken}"
-        return replace(instruction, steps=steps, text=spoken)
+        """The steps instead of the answer's own, with warnings of what they lead to."""
+        steps = standing(steps)
+        steps = (*self._warned.before(self._trail.places[-1], steps), *steps)
+        return replace(instruction, steps=steps, text=render(steps, self.style))

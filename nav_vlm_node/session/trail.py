@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -15,6 +17,8 @@ TRIES = 3  # legs in a row that lead nowhere, after which another way is tried
 STOPPED = 0.4  # metres: a leg that ends sooner has met something
 AWAY = 1.2  # metres from where the first of them began: nearer than this they led nowhere
 ASIDE = tuple(math.radians(a) for a in (90, -90, 150, -150))  # from the way that is blocked; one after the other
+OVERDONE = math.radians(60)  # more than this was no turn that was told
+KEPT = 400  # places that are remembered, and legs that met something
 HEADINGS = tuple(math.radians(a) for a in (0, 45, -45, 90, -90, 135, -135, 180))
 
 
@@ -54,12 +58,12 @@ def heading_to(a: Spot, b: Spot) -> float:
 class Trail:
     """The places of all questions so far. `arrive` at each, and `leave` with what was told there."""
 
-    places: list[Place] = field(default_factory=list)
+    places: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
     stopped: bool = False  # whether the last leg ended at once
-    _blocked: list[Place] = field(default_factory=list)  # where a leg did, facing along it
+    _blocked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))  # where a leg did, facing along it
     _leg: float = NAN  # heading of the last one
     _look: float = NAN  # the last turn without one [rad]
-    _overs: list[float] = field(default_factory=list)  # by how much such turns were overdone [rad]
+    _overs: deque[float] = field(default_factory=lambda: deque(maxlen=8))  # by how much they were overdone [rad]
     _anchor: Place = Place(0.0, 0.0, 0.0)
     _tries: int = 0
     _asides: int = 0
@@ -67,9 +71,10 @@ class Trail:
     def arrive(self, place: Place) -> None:
         """Notes what has come of the last leg."""
         self.stopped = False
-        if self.places and not math.isnan(self._look):
-            turned = wrap(place.yaw - self.places[-1].yaw)
-            self._overs.append(math.copysign(1.0, self._look) * wrap(turned - self._look))
+        if self.places and not math.isnan(self._look) and apart(self.places[-1], place) < STOPPED:
+            over = wrap(place.yaw - self.places[-1].yaw - self._look)
+            if abs(over) <= OVERDONE:
+                self._overs.append(math.copysign(1.0, self._look) * over)
         if not self.places:
             self._anchor = place
         elif not math.isnan(self._leg):
@@ -84,9 +89,18 @@ class Trail:
     def leave(self, instruction: Instruction) -> None:
         """Notes where the wearer is sent from the last place."""
         direction, distance = told(instruction.steps)
-        leg = not math.isnan(distance)
+        leg = not math.isnan(distance) or any(step.action is Action.MOVE for step in instruction.steps)
         self._leg = wrap(self.places[-1].yaw + direction) if leg else NAN
         self._look = NAN if leg or abs(direction) > HEADINGS[5] else direction
+
+    def turned(self) -> None:
+        """Notes that the wearer was told to turn without a place that is known: the next turn tells nothing."""
+        self._look = NAN
+
+    @property
+    def last(self) -> Place:
+        """The place before this one; this one where there is none."""
+        return self.places[-2] if len(self.places) > 1 else self.places[-1]
 
     @property
     def stuck(self) -> bool:
@@ -106,12 +120,17 @@ class Trail:
         self._asides, self._tries = self._asides + 1, 0
         return wrap(blocked + turn)
 
-    def freest(self, place: Place) -> float:
-        """The heading in which a leg leads farthest from where the wearer has been, and met nothing so far."""
+    def freest(self, place: Place, meets: Callable[[Place, float], bool]) -> float:
+        """The heading in which a leg leads farthest from where the wearer has been, and met nothing so far.
+
+        meets: whether one from a place in a heading [rad] leads to what was warned of.
+        """
 
         def gain(turn: float) -> float:
             heading = place.yaw + turn
             met = any(apart(b, place) < AWAY and abs(wrap(b.yaw - heading)) < HEADINGS[1] for b in self._blocked)
-            return min(apart(beyond(place, heading, LEG), p) for p in self.places) - (LEG if met else 0.0)
+            if meets(place, heading):
+                return -math.inf
+            return round(min(apart(beyond(place, heading, LEG), p) for p in self.places) - (LEG if met else 0.0), 1)
 
-        return wrap(place.yaw + max(HEADINGS, key=lambda turn: round(gain(turn), 1)))
+        return wrap(place.yaw + max(HEADINGS, key=gain))

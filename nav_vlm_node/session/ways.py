@@ -74,15 +74,22 @@ def as_far(step: Step, distance: float) -> Step:
 
 
 def kept(steps: Iterable[Step]) -> list[Step]:
-    """What an answer warns of, and that the goal is not in view."""
-    return [step for step in steps if step.action in (Action.CAUTION, Action.NOT_VISIBLE)]
+    """What an answer warns of, that the goal is not in view, and that one is to stop."""
+    return [step for step in steps if step.action in (Action.CAUTION, Action.NOT_VISIBLE, Action.STOP)]
 
 
-def unseen(instruction: Instruction) -> Instruction:
-    """An answer whose goal is not believed: it is not in view."""
-    named = [step.landmark for step in instruction.steps if step.action in (Action.MOVE, Action.LOCATE)]
-    cautions = [step for step in instruction.steps if step.action is Action.CAUTION]
-    steps = (*cautions, Step(Action.NOT_VISIBLE, landmark=named[-1] if named else ""))
+def standing(steps: Steps) -> Steps:
+    """Steps without a leg, where one of them is to stop."""
+    if all(step.action is not Action.STOP for step in steps):
+        return steps
+    first = next((k for k, step in enumerate(steps) if step.action is Action.MOVE), len(steps))
+    return steps[:first]
+
+
+def unseen(instruction: Instruction, goal: str) -> Instruction:
+    """An answer whose goal is not believed: it is not in view. goal: its name where the answer has none."""
+    named = [s.landmark for s in instruction.steps if s.action in (Action.MOVE, Action.LOCATE) and s.landmark]
+    steps = (*kept(instruction.steps), Step(Action.NOT_VISIBLE, landmark=named[-1] if named else goal))
     return replace(instruction, status=Status.NOT_VISIBLE, steps=steps)
 
 

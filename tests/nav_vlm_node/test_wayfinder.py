@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import Guide, Listener
 from nav_vlm_node.instruction import Action, Instruction, Status
+from nav_vlm_node.language import Style
 from nav_vlm_node.replies import TOO_LATE
 from nav_vlm_node.score import told
 from nav_vlm_node.session import Place
@@ -143,6 +146,137 @@ def test_one_look_sends_nobody_aside_however_often_it_is_asked_about() -> None:
     answers[EXIT] = "Move 4 metres to the exit."
     found = look(wayfinder, place=Place(0.0, 0.0, math.radians(35)), stamp=3.0)
     assert (found.status, found.text) == (Status.OK, "Move 4 metres to the exit.")
+
+
+def test_who_asks_again_at_once_hears_what_has_come_into_their_way() -> None:
+    answers = dict(NOT_THERE)
+    wayfinder, _ = finder(answers)
+    look(wayfinder)
+    answers[EXIT] = "Caution, person ahead at 0.5 metres. No exit in view. Turn slowly to look around."
+    again = look(wayfinder, stamp=2.5)
+    assert [(s.action, s.landmark) for s in again.steps if s.action is Action.CAUTION] == [(Action.CAUTION, "person")]
+    assert again.text == "Caution, person ahead, 0.5 metres. No exit in view. Turn left 60 degrees."
+
+
+def test_a_try_that_is_asked_about_again_is_still_called_one() -> None:
+    answers = dict(NOT_THERE)
+    answers[EXIT] = "No exit in view. Turn left 50 degrees, then move 4 metres to the open door."
+    wayfinder, _ = finder(answers)
+    look(wayfinder)
+    answers[EXIT] = "No exit in view. Turn right 10 degrees, then move 4 metres to the open door."
+    tried = look(wayfinder, stamp=5.0)
+    assert tried.text.startswith("This is only a try.")
+    answers[EXIT] = "Caution, box ahead at 1 metre. No exit in view."
+    again = look(wayfinder, stamp=6.0)
+    assert again.text.startswith("This is only a try. Caution, box ahead, 1 metre.")
+
+
+@pytest.mark.parametrize("status", [Status.CANCELED, Status.ERROR])
+@pytest.mark.parametrize("query", [EXIT, LIFT])
+def test_an_answer_that_was_not_given_changes_nothing(status: Status, query: str) -> None:
+    answers = {EXIT: "Turn left 50 degrees, then move 4 metres to the exit."}
+    wayfinder, _ = finder(answers, probability=0.85)
+    first = look(wayfinder)
+    assert (first.status, first.text) == (Status.SEARCHING, "Turn left 50 degrees.")
+    guide, wayfinder.guide = wayfinder.guide, Failing(status)
+    assert look(wayfinder, query, stamp=2.0).status is status
+    wayfinder.guide = guide
+    again = look(wayfinder, stamp=2.5)
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+class Failing(Guide):
+    """A guide for tests whose answers all come to nothing."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(ScriptedEngine({}))
+        self._status = status
+
+    def answer(self, frame: Frame, query: str, **_: Any) -> Instruction:
+        return Instruction(query_id="", query=query, status=self._status, text="Not now.", stamp=frame.stamp)
+
+
+def test_a_sure_answer_that_was_just_given_is_not_turned_round_by_half_a_look() -> None:
+    answers = {EXIT: "Turn left 10 degrees, then move 4 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    first = look(wayfinder)
+    assert first.status is Status.OK
+    answers[EXIT] = "Turn right 50 degrees, then move 2 metres to the exit."
+    again = look(wayfinder, stamp=2.0)
+    assert (again.status, again.text) == (first.status, first.text)
+
+
+def test_odometry_that_begins_anew_leads_nobody_by_memory() -> None:
+    answers = {EXIT: "Move 8 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    look(wayfinder, place=Place(20.0, 5.0, 0.0))
+    answers.update(NOT_THERE)
+    found = look(wayfinder, place=HERE, stamp=5.0)
+    assert found.text.endswith("No exit in view. Turn left 60 degrees.")
+    walked, _ = finder(answers := {EXIT: "Move 8 metres to the exit."})
+    look(walked, place=HERE)
+    answers.update(NOT_THERE)
+    assert "move" in look(walked, place=Place(4.0, 0.0, 1.0), stamp=6.0).text, "who walked is still led"
+
+
+def test_the_second_question_is_asked_however_slow_the_first_answer_was() -> None:
+    """Its picture was fresh when it was looked at; how old it is counts when all is said."""
+    clock = [1.0]
+    seconds = {EXIT: 0.9, "Where is the open door?": 0.3}
+
+    def answers(image: Any, query: str) -> str:
+        clock[0] += seconds[query]
+        return NOT_THERE[query]
+
+    wayfinder, engine = finder(answers)
+    found = wayfinder.answer(Frame(room(), stamp=1.0), EXIT, HERE, now=lambda: clock[0])
+    assert found.status is Status.SEARCHING
+    assert engine.queries == [EXIT, "Where is the open door?"]
+
+
+@pytest.mark.parametrize("way", ["late", "before its time", "canceled"])
+def test_what_nobody_heard_is_no_look_and_no_leg(way: str) -> None:
+    clock, cancel = [1.0], threading.Event()
+    late = {"late": 9.0, "before its time": -9.0, "canceled": 0.1}[way]
+
+    def answers(image: Any, query: str) -> str:
+        if query != EXIT:
+            clock[0] += late
+            if way == "canceled":
+                cancel.set()
+        return NOT_THERE[query]
+
+    wayfinder, _ = finder(answers)
+    for k in range(7):
+        stamp = clock[0] = 100.0 + 5.0 * k
+        found = wayfinder.answer(Frame(room(), stamp=stamp), EXIT, HERE, now=lambda: clock[0], cancel=cancel)
+        cancel.clear()
+        assert (found.status is Status.STALE_IMAGE) == (way != "canceled")
+    late = 0.1
+    way = ""
+    clock[0] = 140.0
+    heard = wayfinder.answer(Frame(room(), stamp=140.0), EXIT, HERE, now=lambda: clock[0])
+    assert heard.text.endswith("No exit in view. Turn left 60 degrees."), "the first look that was told"
+
+
+def test_who_changes_their_language_hears_it_at_once() -> None:
+    wayfinder, _ = finder()
+    assert look(wayfinder).text.endswith("Turn left 60 degrees.")
+    options = wayfinder.guide.options
+    wayfinder.guide.options = replace(options, style=Style(language="de", bearings="clock"))
+    assert look(wayfinder, stamp=2.0).text.endswith("Drehen Sie sich auf 10 Uhr.")
+
+
+@pytest.mark.parametrize(
+    "question", ["Is anyone in front of me?", "How many steps to the exit?", "Is there a chair in my way?"]
+)
+def test_a_question_about_what_is_around_is_no_new_goal(question: str) -> None:
+    answers = {EXIT: "Move 8 metres to the exit.", question: "No person in view."}
+    wayfinder, _ = finder(answers)
+    look(wayfinder)
+    assert look(wayfinder, question, stamp=5.0).status is not Status.SEARCHING
+    answers.update(NOT_THERE)
+    assert "ove" in look(wayfinder, place=Place(2.0, 0.0, 1.0), stamp=9.0).text, "the exit is still known"
 
 
 def test_what_memory_says_too_late_is_not_said() -> None:

@@ -185,6 +185,27 @@ def test_an_exit_sign_in_sight_is_no_wrong_way_to_the_exit(goal: str, signed: bo
     assert turn.reversal is wrong
 
 
+@pytest.mark.parametrize(
+    ("sent", "away", "reversal"), [(0, False, None), (80, False, None), (100, True, None), (180, True, None)]
+)
+def test_a_direction_away_from_the_way_is_counted_on_whatever_side(
+    sent: int, away: bool, reversal: bool | None
+) -> None:
+    room = Room(name="room", x=(0.0, 10.0), y=(0.0, 6.0))
+    walk = Walk(x=3.0, y=3.0, yaw=0.0, goal="exit", kind="A")
+    walls = (OnWall(kind="exit", room="room", wall="east", at=3.0),)
+
+    class Sent(ConstantGuide):
+        def tell(self, situation: Situation) -> Instruction:
+            steps = (Step(Action.TURN, math.radians(sent)), Step(Action.MOVE, 0.0, 2.0))
+            return replace(super().tell(situation), steps=steps)
+
+    episode = run(Stage(FloorPlan(name="bare", rooms=(room,), walls=walls, walks=(walk,))), walk, Sent(), 0)
+    assert (episode.turns[0].away, episode.turns[0].reversal) == (away, reversal)
+    first = replace(episode, turns=episode.turns[:1])
+    assert (summarise([first])["away_rate"]["value"], summarise([first])["away_rate"]["n"]) == (float(away), 1)
+
+
 def test_somebody_gives_up(stage: Stage) -> None:
     class Silent(ConstantGuide):
         def tell(self, situation: Situation) -> Instruction:
@@ -348,6 +369,8 @@ def test_turns_of_one_walk_say_less_than_those_of_many() -> None:
     assert (found.value, found.low, found.high, found.n) == pytest.approx((0.1, expected.low, expected.high, 40))
     assert found.high > 1.5 * lone.high
     assert summarise(together)["reversal_rate"] == found.to_json()
+    none = share([asked(False, False, False, False)] * 10, lambda turn: turn.reversal)
+    assert none == replace(wilson(0, 10), n=40), "where none is wrong, one walk's turns may all be alike"
 
 
 @given(st.lists(st.lists(st.sampled_from([True, False, None]), max_size=5), max_size=8))

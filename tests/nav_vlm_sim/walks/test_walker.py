@@ -44,6 +44,17 @@ def test_a_turn_and_a_leg() -> None:
     assert body.time >= 1.5 / body.manner.speed
 
 
+def test_what_is_obeyed_is_what_is_heard() -> None:
+    """Bearings are said in steps of 5 degrees and distances in steps of half a metre, and less than that not at all."""
+    body = walker(4, 3, 0)
+    body.obey((Step(Action.TURN, math.radians(43)), move(1.3)))
+    assert body.yaw == pytest.approx(math.radians(45))
+    assert math.dist((4, 3), (body.x, body.y)) == pytest.approx(1.5)
+    body = walker(4, 3, 0)
+    body.obey((Step(Action.TURN, math.radians(2)),))
+    assert body.yaw == 0.0
+
+
 def test_left_is_counterclockwise() -> None:
     body = walker(4, 3, 0)
     body.turn(math.radians(30))

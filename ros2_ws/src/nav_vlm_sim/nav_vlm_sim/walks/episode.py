@@ -63,8 +63,9 @@ class Turn:
     """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
     answer sends to the other side, and neither along the way around something nor to another goal of that name in
     sight, nor, where the exit is the goal, to an exit sign in sight; None where it gives no direction, or the way is
-    nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. people: [x, y,
-    heading] of everybody who moves, in the crowd's order."""
+    nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. away: a direction
+    leads more than a right angle away from all that; None where there is none. people: [x, y, heading] of everybody who
+    moves, in the crowd's order."""
 
     time: float
     x: float
@@ -76,6 +77,7 @@ class Turn:
     wanted: float
     reversal: bool | None
     astray: bool | None = None
+    away: bool | None = None
     people: list[list[float]] = field(default_factory=list)
 
     @property
@@ -257,16 +259,20 @@ def as_heard(step: Step) -> Step:
 def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
     wanted = _bearing(body, far_end(stage.space, way))
     sent, _ = told(instruction.steps)
-    wrong = None
-    if not math.isnan(sent) and not math.isnan(wanted) and abs(wanted) >= OFF_CENTRE:
+    wrong = away = None
+    if not math.isnan(sent) and not math.isnan(wanted):
         told_by = (walk.goal, EXIT_SIGN) if walk.goal == "exit" else (walk.goal,)
         shown = [bearing for name in told_by for bearing in stage.bearings(body, name)]
         fine = [wanted, _bearing(body, first_leg(stage.space, way)), *shown]
-        wrong = side(sent) * side(wanted) < 0 and all(abs(wrap(sent - b)) > OFF_CENTRE for b in fine)
+        off = min(abs(wrap(sent - bearing)) for bearing in fine if not math.isnan(bearing))
+        away = off > math.pi / 2
+        if abs(wanted) >= OFF_CENTRE:
+            wrong = side(sent) * side(wanted) < 0 and off > OFF_CENTRE
     leads = instruction.status in (Status.OK, Status.NOT_VISIBLE)
     return Turn(
         body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, sent if leads else math.nan,
         wanted, wrong if leads else None, wrong if instruction.status is Status.SEARCHING else None,
+        away if leads else None,
     )  # fmt: skip
 
 

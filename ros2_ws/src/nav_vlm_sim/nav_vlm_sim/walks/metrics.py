@@ -81,6 +81,7 @@ SHARES: dict[str, tuple[str, Callable[[Turn], bool | None]]] = {
         "of all questions asked where the way lies aside",
         lambda t: t.reversal is True if abs(t.wanted) >= OFF_CENTRE else None,
     ),
+    "away_rate": ("of all directions, those more than a right angle off the way", lambda t: t.away),
     "goal_reversal_rate": (
         "of directions to the goal, where the others lead to signs and open doors",
         lambda t: t.reversal if t.status == Status.OK.name else None,
@@ -102,7 +103,9 @@ def share(episodes: Sequence[Episode], counted: Callable[[Turn], bool | None]) -
     hits, asked = (np.array([of(a) for a in answers], float) for of in (sum, len))
     n, walks = float(asked.sum()), int((asked > 0).sum())
     value = hits.sum() / max(n, 1.0)
-    alike = 1.0  # the design effect: the variance over that of independent turns
+    # The design effect is the variance over that of independent turns; where nothing is known of it, one walk's all say
+    # the same.
+    alike = max(1.0, n / max(walks, 1))
     if 0 < value < 1 and walks > 1:
         variance = walks / (walks - 1) * float(((hits - value * asked) ** 2).sum()) / n**2
         alike = max(1.0, variance * n / (value * (1 - value)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nav_vlm_node.instruction import Action, Step
+from nav_vlm_node.language import Style, resolve
 from nav_vlm_node.score import told, wrap
 from nav_vlm_sim.furniture import Rng
 from nav_vlm_sim.walks.crowd import Crowd
@@ -113,7 +114,11 @@ class Walker:
         self._log()
 
     def obey(self, steps: Sequence[Step]) -> None:
-        """Does what was said, as far as one leg: turns, and walks; where something is only located, goes towards it."""
+        """Does what was said, as far as one leg: turns, and walks; where something is only located, goes towards it.
+
+        What was said are the numbers as they are spoken, and not those of the steps.
+        """
+        steps = resolve(steps, Style())
         self._unnoticed.clear()
         cautions = [step for step in steps if step.action is Action.CAUTION]
         motion = [step for step in steps if step.action in (Action.TURN, Action.MOVE)]
