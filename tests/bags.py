@@ -111,9 +111,9 @@ class Bag:
 
 
 @contextmanager
-def recording(path: Path, storage: str = "mcap", *, zstd: bool = False) -> Iterator[Bag]:
-    """A recording to put messages into; whole at the end."""
-    writer = Writer(path, version=9, storage_plugin=PLUGINS[storage])
+def recording(path: Path, storage: str = "mcap", *, zstd: bool = False, version: int = 9) -> Iterator[Bag]:
+    """A recording to put messages into; whole at the end. version: of its metadata, 9 as Jazzy has it."""
+    writer = Writer(path, version=version, storage_plugin=PLUGINS[storage])
     if zstd:
         writer.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
     with writer:
@@ -130,9 +130,10 @@ def make_bag(
     rate: float = 10.0,
     zstd: bool = False,
     height: int = 60,
+    version: int = 9,
 ) -> Path:
     """`count` pictures at `rate`, and questions by time [s] with the ids q0, q1, ..."""
-    with recording(path, storage, zstd=zstd) as bag:
+    with recording(path, storage, zstd=zstd, version=version) as bag:
         for number in range(count):
             time = ns(number / rate)
             if transport == "raw":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep raw images as jpegs (85, or 1 to 100): about a tenth of the size, and not quite the same picture",
     )
     parser.add_argument("--storage", default="mcap", choices=("mcap", "sqlite3"), help="default: %(default)s")
-    parser.add_argument("--zstd", action="store_true", help="pack every message, without loss")
+    parser.add_argument("--zstd", action="store_true", help="pack what is written, without loss")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,13 +69,14 @@ def run(args: argparse.Namespace) -> int:
         zstd=args.zstd,
     )
     made: list[RecordNode] = []
+    ended = threading.Event()
 
     def make() -> list[RecordNode]:
-        made.append(RecordNode(wanted, namespace=args.namespace.strip("/")))
+        made.append(RecordNode(wanted, ended=ended, namespace=args.namespace.strip("/")))
         print(f"recording to {args.out}; Ctrl-C ends it", file=sys.stderr)
         return made
 
-    status = run_nodes(make)
+    status = run_nodes(make, ended=ended)
     return _report(made[0], args.out) or status
 
 
@@ -85,5 +87,5 @@ def _report(node: RecordNode, out: Path) -> int:
     for topic, count in sorted(node.lost.items()):
         print(f"nav-vlm: {count} messages on {topic} were not recorded", file=sys.stderr)
     if node.fault:
-        print(f"nav-vlm: error: {node.fault}; {out} holds what came before", file=sys.stderr)
+        print(f"nav-vlm: error: {node.fault}; {out} holds what was written before", file=sys.stderr)
     return 1 if node.fault or node.lost else 0

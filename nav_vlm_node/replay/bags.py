@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,12 +25,14 @@ class Bag:
         self._storages: list[tuple[Path, Storage]] = []
         if not path.exists():
             raise UserError(f"bag {path} does not exist; give a rosbag2 folder, .mcap or .db3")
+        self._note_logs()
         if path.is_dir() and (path / "metadata.yaml").is_file():
             try:
                 self._storages = [(path, RosbagsStorage(path))]
                 return
             except Exception as error:  # rosbags raises many kinds for damaged files
-                self.notes.append(f"the bag is not whole: {self._said(error)}; its files are read one by one")
+                if not _undefined(error):
+                    self.notes.append(f"the bag is not whole: {self._said(error)}; its files are read one by one")
         elif path.is_dir():
             self.notes.append(f"bag {path.name} has no metadata.yaml; its files are read as they are")
         self._open_files()
@@ -53,7 +56,9 @@ class Bag:
 
     def files(self) -> list[Path]:
         """The files that the bag consists of."""
-        return sorted(file for file in self.path.iterdir() if file.is_file()) if self.path.is_dir() else [self.path]
+        if not self.path.is_dir():
+            return [self.path]
+        return sorted((file for file in self.path.iterdir() if file.is_file()), key=_in_order)
 
     def each(self, names: frozenset[str], take: Callable[[Raw], None], restart: Callable[[], None]) -> None:
         """`take` every message of these topics, in each file's order; damaged files up to the damage.
@@ -93,6 +98,14 @@ class Bag:
         for _, storage in storages:
             storage.close()
 
+    def _note_logs(self) -> None:
+        """SQLite's own logs beside a file, of a recorder that was killed: what is only there is not read."""
+        for log in self.path.parent.glob(f"{self.path.name}-wal") if self.path.is_file() else self.files():
+            if log.name.endswith(".db3-wal") and log.stat().st_size:
+                name = log.name.removesuffix("-wal")
+                put = f"sqlite3 {name} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+                self._note(f"{log.name} holds messages that are not read: put them into {name} first, with {put}")
+
     def _open_files(self) -> None:
         files = [file for file in self.files() if file.suffix in SUFFIXES]
         if not files:
@@ -118,12 +131,13 @@ class Bag:
             opened.close()  # an index that leaves out what is there, or nothing at all
             raise ValueError("it holds no messages, by its own index")
         except Exception as error:  # as above
-            return self._remains(file, f"has no proper end ({self._said(error)}); what can be read is used")
+            fault = "" if _undefined(error) else f"has no proper end ({self._said(error)}); what can be read is used"
+            return self._remains(file, fault)
 
     def _remains(self, file: Path, fault: str) -> Storage:
         """What is left of a file; an mcap file that is whole is no fault, however `rosbags` finds it."""
         storage: Storage = SALVAGE[file.suffix](file)
-        if not isinstance(storage, ScannedMcap) or storage.problem:
+        if fault and (not isinstance(storage, ScannedMcap) or storage.problem):
             self._note(f"{file.name} {fault}")
         return storage
 
@@ -145,3 +159,13 @@ class Bag:
     def _note(self, line: str) -> None:
         if line not in self.notes:
             self.notes.append(line)
+
+
+def _undefined(error: Exception) -> bool:
+    """Whether `rosbags` only lacks what one type means, which rosbag2 could not find either: nothing is damaged."""
+    return isinstance(error, KeyError) and error.args[0] in ("", "unknown")
+
+
+def _in_order(file: Path) -> list[tuple[int, str]]:
+    """walk_2.mcap before walk_10.mcap: the order in which a recording was split."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.name)]

@@ -52,6 +52,7 @@ class RosbagsStorage:
 
         self._reader = Reader(path)
         self._reader.open()
+        self._take_qos_as_metadata_has_it()
         self.topics = [
             Topic(
                 connection.topic,
@@ -62,6 +63,13 @@ class RosbagsStorage:
             )
             for connection in self._reader.connections
         ]
+
+    def _take_qos_as_metadata_has_it(self) -> None:
+        """rosbags reads nothing of a topic whose QoS metadata.yaml and the file tell differently, as where somebody has
+        edited the one; rosbag2 does not compare them."""
+        known = {connection.topic: connection.ext for connection in self._reader.connections}
+        for storage in getattr(self._reader.storage, "storages", ()):
+            storage.connections = [each._replace(ext=known.get(each.topic, each.ext)) for each in storage.connections]
 
     def messages(self, names: frozenset[str], start: int | None = None, stop: int | None = None) -> Iterator[Raw]:
         wanted = [connection for connection in self._reader.connections if connection.topic in names]

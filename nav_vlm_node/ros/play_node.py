@@ -62,7 +62,7 @@ class PlayNode(Node):
         self._bag = Bag(Path(str(values["bag"])).expanduser())
         for note in self._bag.notes:
             self.log.warning(note)
-        self._asked = self._answered = 0
+        self._asked = self._answered = self._shown = 0
         self.create_subscription(Instruction, "instruction", self._on_instruction, qos.ANSWER)
         self._clock_topic = self.create_publisher(Clock, "/clock", 10)
         self._state = GuideState(self)
@@ -116,13 +116,15 @@ class PlayNode(Node):
     def _await_listeners(self) -> None:
         """Until somebody hears the camera and the questions: what is played before that is lost."""
         end = time.monotonic() + MATCHING
-        pictures = [each for name, each in self._topics.items() if name not in (*self._questions, "/clock")]
+        pictures = [each for each in self._topics.values() if each.msg_type in (Image, CompressedImage)]
         questions = [self._topics[name] for name in self._questions]
         for group in filter(None, (pictures, questions)):
             while not self._stop.is_set() and not any(each.get_subscription_count() for each in group):
                 if time.monotonic() > end:
                     names = ", ".join(each.topic_name for each in group)
-                    what = "give the rig or image_topic that the bag was made with"
+                    what = (
+                        "give the rig or image_topic that the bag was made with, image_transport:=compressed for jpegs"
+                    )
                     raise UserError(f"nobody listens to {names}; {what}")
                 time.sleep(0.05)
 
@@ -150,6 +152,11 @@ class PlayNode(Node):
         self._bag.each(frozenset(self._topics), take, restart)
 
     def _tick(self, bag_time: int) -> None:
+        if (
+            0 < self._shown - bag_time < JUMP * 1e9
+        ):  # files that do not quite follow each other; nobody's clock goes back
+            return
+        self._shown = bag_time
         seconds, rest = divmod(bag_time, 1_000_000_000)
         if not self._own_clock and 0 <= seconds < 2**31:
             self._clock_topic.publish(Clock(clock=Time(sec=seconds, nanosec=rest)))

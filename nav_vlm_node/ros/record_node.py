@@ -15,7 +15,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -30,6 +30,10 @@ from nav_vlm_node.ros.jpeg import JPEG_FORMAT, jpeg_of
 from nav_vlm_node.ros.rigs import Topics
 
 MOST_WAITING = 256 * 2**20  # bytes that wait for the disk; what comes beyond is left out, and counted
+AS_OF = (
+    8  # metadata's version: Humble cannot read the QoS of 9, and Jazzy reads both (rosbag2's metadata_io and qos.cpp)
+)
+COMMIT = 1.0  # seconds of a sqlite3 recording that are lost at most when it is killed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,7 @@ class Recording:
     """What is recorded, and how. out: the folder, which is made. topics: of the camera.
 
     image_rate: images a second at most, 0 for all. jpeg: raw images are kept as jpegs (this quality) on
-    `<image>/compressed`, 0 to keep them raw. compressed: the camera publishes jpegs itself. zstd: pack every message.
+    `<image>/compressed`, 0 to keep them raw. compressed: the camera publishes jpegs itself. zstd: pack what is written.
     """
 
     out: Path
@@ -55,16 +59,16 @@ class RecordNode(Node):
     * Subscribe `image` (Image) or `image/compressed` (CompressedImage), and `camera_info`
     * Subscribe `query`, `query_text`, `instruction`, `instruction_text`, `hazard`, `/diagnostics` and `/clock`
 
-    Messages are kept as they arrive, by the time at which they arrive. Raises UserError where `out` cannot be made.
+    Messages are kept as they arrive, by the time at which they arrive. ended: set when no more can be written; `fault`
+    says why. Raises UserError where `out` cannot be made.
     """
 
-    def __init__(self, recording: Recording, **node_arguments: Any) -> None:
+    def __init__(self, recording: Recording, *, ended: threading.Event | None = None, **node_arguments: Any) -> None:
         super().__init__("record", **node_arguments)
         self._recording = recording
         self._due = 0.0  # time.monotonic() from which the next image is wanted
-        self.counts: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
-        self._writer = _Writer(recording)
+        self._writer = _Writer(recording, ended or threading.Event())
         camera = recording.topics
         if recording.compressed:
             self._record(CompressedImage, camera.jpeg, qos.EVERY_PICTURE, image=True)
@@ -83,6 +87,11 @@ class RecordNode(Node):
         self._writer.close()
 
     @property
+    def counts(self) -> Counter[str]:
+        """Messages written so far, by topic."""
+        return self._writer.written
+
+    @property
     def fault(self) -> str:
         """Why the bag is not whole; "" where it is."""
         return self._writer.fault
@@ -92,7 +101,7 @@ class RecordNode(Node):
         topic = self.resolve_topic_name(name)
         kept = f"{topic}/compressed" if to_jpeg else topic
         package, kind = message_type.__module__.partition(".")[0], message_type.__name__
-        self._writer.add(kept, f"{package}/msg/{'CompressedImage' if to_jpeg else kind}", profile)
+        self._writer.add(kept, f"{package}/msg/{'CompressedImage' if to_jpeg else kind}")
 
         def take(data: bytes) -> None:
             now = time.time_ns()
@@ -103,10 +112,8 @@ class RecordNode(Node):
             except (UserError, ValueError) as error:
                 self._leave_out(kept, str(error))
                 return
-            if self._writer.put(kept, now, content):
-                self.counts[kept] += 1
-            else:
-                self._leave_out(kept, "the disk is too slow; give --image-rate or --jpeg")
+            if not self._writer.put(kept, now, content):
+                self._leave_out(kept, self._writer.fault or "the disk is too slow; give --image-rate or --jpeg")
 
         self.create_subscription(message_type, name, take, profile, raw=True)
 
@@ -134,12 +141,14 @@ class RecordNode(Node):
 class _Writer:
     """Writes on a thread of its own: a disk that waits must not make the camera wait.
 
-    All of the bag is that thread's: sqlite3 refuses any other. Raises UserError where the bag cannot be made.
+    All of the bag is that thread's: sqlite3 refuses any other. written: messages, by topic. ended: set at a fault.
+    Raises UserError where the bag cannot be made.
     """
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, ended: threading.Event) -> None:
         self.fault = ""
-        self._recording = recording
+        self.written: Counter[str] = Counter()
+        self._recording, self._ended, self._closed = recording, ended, False
         self._queue: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
         self._waiting, self._lock = 0, threading.Lock()
         self._connections: dict[str, Any] = {}
@@ -148,12 +157,12 @@ class _Writer:
         self._thread.start()
         opened.result()
 
-    def add(self, topic: str, msgtype: str, profile: QoSProfile) -> None:
+    def add(self, topic: str, msgtype: str) -> None:
         """Declare a topic."""
 
         def declare(bag: Any) -> None:
             self._connections[topic] = bag.add_connection(
-                topic, msgtype, typestore=our_typestore(), offered_qos_profiles=[_qos_of(profile)]
+                topic, msgtype, typestore=our_typestore(), offered_qos_profiles=[_offered()]
             )
 
         self._queue.put(declare)
@@ -161,7 +170,7 @@ class _Writer:
     def put(self, topic: str, time_ns: int, data: bytes) -> bool:
         """Have a message written; False where too much waits already."""
         with self._lock:
-            if self.fault or self._waiting + len(data) > MOST_WAITING:
+            if self.fault or self._closed or self._waiting + len(data) > MOST_WAITING:
                 return False
             self._waiting += len(data)
 
@@ -169,12 +178,15 @@ class _Writer:
             with self._lock:
                 self._waiting -= len(data)
             bag.write(self._connections[topic], time_ns, data)
+            self.written[topic] += 1
 
         self._queue.put(write)
         return True
 
     def close(self) -> None:
         """Idempotent."""
+        with self._lock:
+            self._closed = True
         self._queue.put(None)
         self._thread.join()
 
@@ -185,12 +197,17 @@ class _Writer:
             opened.set_exception(error)
             return
         opened.set_result(None)
+        committed = time.monotonic()
         while (task := self._queue.get()) is not None:
             try:
                 if not self.fault:
                     task(bag)
+                    if self._recording.storage == "sqlite3" and time.monotonic() - committed > COMMIT:
+                        bag.storage.conn.commit()  # rosbags would at the end alone
+                        committed = time.monotonic()
             except Exception as error:  # the thread's border: a full disk, most likely
                 self.fault = f"writing stopped ({error})"
+                self._ended.set()
         try:
             bag.close()
         except Exception as error:
@@ -203,9 +220,10 @@ def _bag_of(recording: Recording) -> Any:
 
     plugin = StoragePlugin.MCAP if recording.storage == "mcap" else StoragePlugin.SQLITE3
     try:
-        bag = Writer(recording.out, version=9, storage_plugin=plugin)
-        if recording.zstd:
-            bag.set_compression(CompressionMode.MESSAGE, CompressionFormat.ZSTD)
+        bag = Writer(recording.out, version=AS_OF, storage_plugin=plugin)
+        if recording.zstd:  # rosbag2 packs mcap's chunks, and refuses packed messages in it
+            mode = CompressionMode.STORAGE if plugin is StoragePlugin.MCAP else CompressionMode.MESSAGE
+            bag.set_compression(mode, CompressionFormat.ZSTD)
         bag.open()
     except WriterError:
         raise UserError(f"{recording.out} is there already; give another folder") from None
@@ -214,8 +232,8 @@ def _bag_of(recording: Recording) -> Any:
     return bag
 
 
-def _qos_of(profile: QoSProfile) -> Any:
-    """As rosbag2 notes it, so that `ros2 bag play` offers the same."""
+def _offered() -> Any:
+    """What `ros2 bag play` is to offer: reliable, which subscriptions of either kind hear."""
     from rosbags.interfaces import (
         Qos,
         QosDurability,
@@ -225,12 +243,11 @@ def _qos_of(profile: QoSProfile) -> Any:
         QosTime,
     )
 
-    best_effort = profile.reliability is ReliabilityPolicy.BEST_EFFORT
     forever = QosTime(2147483647, 4294967295)
     return Qos(
         history=QosHistory.KEEP_LAST,
-        depth=profile.depth,
-        reliability=QosReliability.BEST_EFFORT if best_effort else QosReliability.RELIABLE,
+        depth=qos.EVERY_WORD.depth,
+        reliability=QosReliability.RELIABLE,
         durability=QosDurability.VOLATILE,
         deadline=forever,
         lifespan=forever,

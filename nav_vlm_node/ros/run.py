@@ -37,7 +37,7 @@ def run_nodes(
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last where a terminal is closed
         signal.signal(number, on_signal)
     allow_large_images()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)

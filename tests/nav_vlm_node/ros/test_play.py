@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_node.instruction import Status
-from nav_vlm_node.ros import qos
+from nav_vlm_node.ros import play_node, qos
 from nav_vlm_node.ros.conversions import stamp_from_ros
 from nav_vlm_node.ros.node import GuideNode
 from nav_vlm_node.ros.play_node import PlayNode
@@ -49,6 +50,38 @@ def test_a_bag_goes_through_the_node_live(ros: Graph, tmp_path: Path) -> None:
         assert Status(message.status) is Status.OK, message.message
         assert START * 1e-9 <= stamp_from_ros(message.header.stamp) <= ns(3) * 1e-9
         assert 0 <= message.image_age < 30
+
+
+def test_jpegs_that_nobody_listens_to_are_not_played_into_the_void(
+    ros: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that expects raw pictures hears camera_info, and would answer NO_IMAGE to everything."""
+    monkeypatch.setattr(play_node, "MATCHING", 1.0)
+    with recording(tmp_path / "bag") as bag:
+        bag.camera_info(ns(0), 60.0)
+        bag.jpeg(0, ns(0))
+        bag.query("Where is the door?", ns(0.2), "a")
+    played = Parameter("bag", value=str(tmp_path / "bag"))
+    player = ros.add(PlayNode(context=ros.context, parameter_overrides=[played]))
+    ros.add(GuideNode(engine_factory=lambda _: ScriptedEngine(GOOD), context=ros.context))
+    assert player.ended.wait(120)
+    assert "nobody listens to /image/compressed" in player.fault
+    assert "image_transport:=compressed for jpegs" in player.fault
+
+
+def test_the_clock_does_not_go_back_where_files_overlap(ros: Graph, tmp_path: Path) -> None:
+    with recording(tmp_path / "bag") as bag:
+        bag.query("Where is the door?", ns(0.0), "a")
+    played = Parameter("bag", value=str(tmp_path / "bag"))
+    player = ros.add(PlayNode(context=ros.context, parameter_overrides=[played]))
+    clocks: list[Clock] = ros.collect(ros.node("probe"), Clock, "/clock", 10)
+    ros.until(player._clock_topic.get_subscription_count, "the listener")
+    for seconds in (3.0, 2.0, 4.0, 100_000.0, 5.0):  # a wild time does not hold the others up
+        player._tick(ns(seconds))
+    ros.until(lambda: len(clocks) >= 4, "the times")
+    shown = [message.clock.sec - START // 10**9 for message in clocks]
+    assert shown == [3, 4, 100_000, 5]
+    player.stop()
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,12 @@ from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import Guide
 from nav_vlm_node.replay.bags import Bag
 from nav_vlm_node.replay.run import Replay, replay
-from nav_vlm_node.ros import qos
+from nav_vlm_node.ros import qos, record_node
 from nav_vlm_node.ros.conversions import instruction_to_ros
 from nav_vlm_node.ros.record_node import Recording, RecordNode
 from nav_vlm_node.ros.rigs import Topics
 from nav_vlm_node.vlm.scripted import ScriptedEngine
-from tests.bags import picture
+from tests.bags import data_file, picture
 from tests.conftest import Graph
 from tests.nav_vlm_node.replay.conftest import by_picture
 from tests.processes import Session
@@ -103,11 +106,13 @@ def test_a_recording_replays_to_the_same_answers(ros: Graph, tmp_path: Path, scr
     assert live["equal_steps"]["value"] == live["equal_answer"]["value"] == 1.0
     metadata = yaml.safe_load((tmp_path / "bag/metadata.yaml").read_text())["rosbag2_bagfile_information"]
     offered = {
-        each["topic_metadata"]["name"]: str(each["topic_metadata"]["offered_qos_profiles"])
+        each["topic_metadata"]["name"]: each["topic_metadata"]["offered_qos_profiles"]
         for each in metadata["topics_with_message_count"]
     }
-    assert "best_effort" in offered["/image"]
-    assert all("reliable" in offered[name] for name in ("/query", "/query_text", "/instruction", "/diagnostics"))
+    for profiles in offered.values():
+        assert isinstance(profiles, str), "Humble's rosbag2 reads no other"
+        (profile,) = yaml.safe_load(profiles)
+        assert (profile["history"], profile["reliability"], profile["durability"]) == (1, 1, 2)  # rmw's numbers
     assert set(offered) == {
         "/image", "/camera_info", "/query", "/query_text", "/instruction", "/instruction_text", "/hazard",
         "/diagnostics", "/clock",
@@ -140,17 +145,48 @@ def test_throttled(ros: Graph, tmp_path: Path) -> None:
         assert {topic.name: topic.count for topic in bag.topics if topic.count} == {"/image": 1, "/query": 5}
 
 
+def test_a_sqlite3_recording_that_is_killed_is_not_lost(
+    ros: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_node, "COMMIT", 0.0)
+    node = recorder(ros, tmp_path / "bag", storage="sqlite3")
+    camera = Camera(ros, node)
+    for number in range(3):
+        camera.until_recorded("/image", lambda number=number: camera.show(number))
+    killed = shutil.copy(data_file(tmp_path / "bag"), tmp_path / "killed.db3")
+    with Bag(Path(killed)) as bag:
+        assert {topic.name: topic.count for topic in bag.topics if topic.count} == {"/image": 3}
+    node.stop()
+
+
+@pytest.mark.parametrize(("storage", "mode"), [("mcap", ""), ("sqlite3", "message")])
+def test_what_is_packed_is_packed_as_rosbag2_does(ros: Graph, tmp_path: Path, storage: str, mode: str) -> None:
+    node = recorder(ros, tmp_path / "bag", storage=storage, zstd=True)
+    camera = Camera(ros, node)
+    camera.until_recorded("/image", lambda: camera.show(0))
+    node.stop()
+    told = yaml.safe_load((tmp_path / "bag/metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert told["compression_mode"].lower() == mode
+    assert picture(0).tobytes()[:3000] not in data_file(tmp_path / "bag").read_bytes()
+
+
 def test_a_disk_that_is_full(ros: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("rosbags.rosbag2.Writer.write", write)
-    node = recorder(ros, tmp_path / "bag")
+    ended = threading.Event()
+    recording = Recording(out=tmp_path / "bag", topics=TOPICS)
+    node: RecordNode = ros.add(RecordNode(recording, ended=ended, context=ros.context))
     camera = Camera(ros, node)
     camera.show(0)
     ros.until(lambda: node.fault or camera.show(1) is None, "the fault")
+    assert ended.wait(10), "the recorder does not go on as if nothing were"
+    camera.show(2)
+    ros.until(lambda: node.lost["/image"], "what is left out")
     node.stop()
     assert "No space left on device" in node.fault
+    assert node.counts == {}, "nothing was written"
 
 
 def test_a_folder_that_is_there_is_not_touched(ros: Graph, tmp_path: Path) -> None:
@@ -159,7 +195,8 @@ def test_a_folder_that_is_there_is_not_touched(ros: Graph, tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.mcap"))
 
 
-def test_the_command(ros: Graph, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_the_command(ros: Graph, tmp_path: Path, number: signal.Signals) -> None:
     probe = ros.node("probe", namespace="me")
     queries = probe.create_publisher(Query, "query", qos.QUESTION)
     command = [sys.executable, "-m", "nav_vlm_node.cli", "record", str(tmp_path / "bag"), "--namespace", "/me"]
@@ -172,8 +209,9 @@ def test_the_command(ros: Graph, tmp_path: Path) -> None:
         ros.until(heard, "the recorder")
         queries.publish(Query(id="a", text=QUESTION))
         assert queries.wait_for_all_acked()
-        status, output, errors = session.interrupt()
-        assert status == 0, errors
+        session.process.send_signal(number)
+        output, errors = session.process.communicate(timeout=120)
+        assert session.process.returncode == 0, errors
         assert "Traceback" not in errors
         assert session.alive() == []
     assert output.split() == ["1", "/me/query"]
