@@ -79,8 +79,10 @@ def test_a_thing_is_warned_of_once_and_a_person_only_while_they_are_seen() -> No
 
 def test_leaves_of_doors_are_gone_beside_and_not_warned_of_again() -> None:
     session = Session()
-    session.heed(said(Status.NOT_VISIBLE, warning(20, 2.0, "open door"), MISSING, *way(0, 3, "open door")), HERE)
-    assert warned_of(session.heed(UNSURE, HERE)) == []
+    session.heed(said(Status.NOT_VISIBLE, warning(1, 1.5, "open door"), MISSING, *way(0, 3, "open door")), HERE)
+    on = session.heed(UNSURE, HERE)
+    assert moves(on)
+    assert warned_of(on) == []
 
 
 def test_a_warning_without_a_bearing_is_of_no_place_and_makes_none_forgotten() -> None:
@@ -222,6 +224,13 @@ def test_a_leg_that_ends_far_behind_a_door_has_led_through_it(leg: float) -> Non
     assert (known.visits == 1) == (leg > 3.4)
 
 
+def test_who_was_led_to_a_door_and_is_about_behind_it_has_come_through_however_they_went() -> None:
+    session = Session()
+    session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), HERE)
+    session.heed(UNSURE, Place(3.6, 1.2, 0.0))
+    assert session._clues[0].visits == 1
+
+
 @pytest.mark.parametrize(("lateral", "through"), [(0.3, True), (1.0, False)])
 def test_a_door_in_the_side_of_a_corridor_is_passed_and_not_gone_through(lateral: float, through: bool) -> None:
     session = Session()
@@ -262,6 +271,13 @@ def test_only_turns_on_the_spot_tell_how_far_somebody_turns() -> None:
     assert list(session._trail._overs) == []
     session.heed(replace(NOTHING), Place(8.0, 3.0, math.radians(85)))
     assert list(session._trail._overs) == pytest.approx([math.radians(15)])
+
+
+def test_who_walked_instead_of_turning_tells_nothing_about_their_turns() -> None:
+    session = Session()
+    session.heed(NOTHING, HERE)  # turn left 60 degrees
+    session.heed(NOTHING, Place(3.0, 0.0, math.radians(80)))
+    assert list(session._trail._overs) == []
 
 
 def test_a_turn_away_from_a_covered_camera_does_not_tell_either() -> None:

@@ -7,13 +7,14 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import Guide, Listener
 from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import Style
-from nav_vlm_node.replies import TOO_LATE
+from nav_vlm_node.replies import TOO_DARK, TOO_LATE
 from nav_vlm_node.score import told
 from nav_vlm_node.session import Place
 from nav_vlm_node.vlm.scripted import ScriptedEngine
@@ -158,6 +159,28 @@ def test_who_asks_again_at_once_hears_what_has_come_into_their_way() -> None:
     assert again.text == "Caution, person ahead, 0.5 metres. No exit in view. Turn left 60 degrees."
 
 
+def test_a_camera_that_is_covered_is_said_at_once_and_so_is_what_it_sees_again() -> None:
+    wayfinder, _ = finder()
+    searching = look(wayfinder)
+    dark = wayfinder.answer(Frame(np.zeros((60, 80, 3), np.uint8), stamp=1.5), EXIT, HERE)
+    assert (dark.status, dark.text) == (Status.POOR_IMAGE, TOO_DARK)
+    assert look(wayfinder, stamp=2.0).status is searching.status
+
+
+def test_who_asks_again_after_an_answer_that_was_canceled_meanwhile_hears_it_afresh() -> None:
+    cancel, answers = threading.Event(), dict(NOT_THERE)
+
+    def canceled(image: Any, query: str) -> str:
+        if query != EXIT:
+            cancel.set()
+        return answers[query]
+
+    wayfinder, _ = finder(canceled)
+    wayfinder.answer(Frame(room(), stamp=1.0), EXIT, HERE, cancel=cancel)
+    answers[EXIT] = "No exit in view. Move 4 metres to the open door."
+    assert "open door" in look(wayfinder, stamp=2.0).text
+
+
 def test_a_try_that_is_asked_about_again_is_still_called_one() -> None:
     answers = dict(NOT_THERE)
     answers[EXIT] = "No exit in view. Turn left 50 degrees, then move 4 metres to the open door."
@@ -249,7 +272,8 @@ def test_what_nobody_heard_is_no_look_and_no_leg(way: str) -> None:
     wayfinder, _ = finder(answers)
     for k in range(7):
         stamp = clock[0] = 100.0 + 5.0 * k
-        found = wayfinder.answer(Frame(room(), stamp=stamp), EXIT, HERE, now=lambda: clock[0], cancel=cancel)
+        place = Place(0.0, 0.0, math.radians(60 * k - 180))
+        found = wayfinder.answer(Frame(room(), stamp=stamp), EXIT, place, now=lambda: clock[0], cancel=cancel)
         cancel.clear()
         assert (found.status is Status.STALE_IMAGE) == (way != "canceled")
     late = 0.1
