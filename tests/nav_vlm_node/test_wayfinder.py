@@ -176,6 +176,12 @@ def test_who_asks_again_after_an_answer_that_was_canceled_meanwhile_hears_it_afr
         return answers[query]
 
     wayfinder, _ = finder(canceled)
+    first = wayfinder.answer(Frame(room(), stamp=0.5), EXIT, Place(5.0, 0.0, 0.0), cancel=threading.Event())
+    cancel.clear()
+    wayfinder.answer(Frame(room(), stamp=1.0), EXIT, Place(4.0, 0.0, 1.0), cancel=cancel)
+    assert look(wayfinder, place=Place(5.0, 0.0, 0.0), stamp=1.5).text == first.text
+    wayfinder.forget()
+    cancel.clear()
     wayfinder.answer(Frame(room(), stamp=1.0), EXIT, HERE, cancel=cancel)
     answers[EXIT] = "No exit in view. Move 4 metres to the open door."
     assert "open door" in look(wayfinder, stamp=2.0).text
