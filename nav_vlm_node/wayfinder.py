@@ -94,24 +94,21 @@ class Wayfinder:
             return self.guide.answer(frame, text, timeout=left, cancel=cancel)
 
         guidance = self._session.heed(instruction, place, ask)
+        self._told = guidance.instruction
+        if guidance.searching:
+            message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
+            self._told = replace(guidance.instruction, status=Status.SEARCHING, message=message)
+        answer = self._told
         age = math.nan if now is None else now() - frame.stamp
-        most = self.guide.options.max_answer_age
-        if abs(age) > most or (cancel is not None and cancel.is_set()):  # nobody hears it, so nothing was told
-            self._goal, self._session, self._stamp, self._place, self._told, self._style = before
-        if abs(age) > most:  # the session's own question took too long
-            late = say(TOO_LATE, self.guide.options.style.language)
+        if abs(age) > self.guide.options.max_answer_age:  # the session's own question took too long
             why = f"the image was {age:.1f} s old when memory had spoken"
-            return replace(
-                instruction, status=Status.STALE_IMAGE, text=late, steps=(), confidence=0.0, image_age=age, message=why
-            )
-        if not guidance.searching:
-            self._told = guidance.instruction
-            return guidance.instruction
-        message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
-        led = replace(guidance.instruction, status=Status.SEARCHING, message=message)
-        if cancel is None or not cancel.is_set():
-            self._told = led
-        return led
+            answer = replace(
+                instruction, status=Status.STALE_IMAGE, text=say(TOO_LATE, style.language), steps=(), confidence=0.0,
+                image_age=age, message=why,
+            )  # fmt: skip
+        if answer is not self._told or (cancel is not None and cancel.is_set()):  # nobody hears it: nothing was told
+            self._goal, self._session, self._stamp, self._place, self._told, self._style = before
+        return answer
 
     def _once_more(self, instruction: Instruction) -> Instruction | None:
         """What was said a moment ago, where the picture still does not tell, or not enough to send anybody: nothing has
