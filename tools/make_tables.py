@@ -189,7 +189,7 @@ def latencies(figures: Mapping[str, Any], words: Sequence[str]) -> str:
 
 def figure_of(name: str, figure: Mapping[str, Any]) -> str:
     """A rate as a share, anything else as a number, both with their interval."""
-    if name.endswith("_rate") or figure["value"] is None:
+    if name.endswith(("_rate", "_per_question")) or figure["value"] is None:
         return share(figure)
     return f"{figure['value']:.2f} ({figure['low']:.2f} to {figure['high']:.2f})"
 
