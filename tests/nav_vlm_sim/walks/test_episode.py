@@ -201,7 +201,7 @@ def test_a_direction_away_from_the_way_is_counted_on_whatever_side(
             return replace(super().tell(situation), steps=steps)
 
     episode = run(Stage(FloorPlan(name="bare", rooms=(room,), walls=walls, walks=(walk,))), walk, Sent(), 0)
-    assert (episode.turns[0].away, episode.turns[0].reversal) == (away, reversal)
+    assert (episode.turns[0].away, episode.turns[0].reversal, episode.turns[0].leg) == (away, reversal, True)
     first = replace(episode, turns=episode.turns[:1])
     assert (summarise([first])["away_rate"]["value"], summarise([first])["away_rate"]["n"]) == (float(away), 1)
 
@@ -325,6 +325,13 @@ def test_wrong_ways_to_a_goal_in_view_are_counted_by_themselves() -> None:
     assert (found["goal_reversal_rate"]["value"], found["goal_reversal_rate"]["n"]) == (0.5, 2)
     assert found["search_reversal_rate"]["n"] == 0
     assert (found["reversals_per_question"]["value"], found["reversals_per_question"]["n"]) == (0.5, 6)
+    looks = [replace(turns[-1], astray=astray, leg=leg) for astray, leg in ((True, True), (False, True), (True, False))]
+    searched = summarise([replace(straight(4.0), turns=[*turns, *looks])])
+    assert (searched["search_reversal_rate"]["value"], searched["search_reversal_rate"]["n"]) == (
+        pytest.approx(2 / 3),
+        3,
+    )
+    assert (searched["search_leg_reversal_rate"]["value"], searched["search_leg_reversal_rate"]["n"]) == (0.5, 2)
     ahead = [replace(turn, wanted=0.1) for turn in turns]
     assert summarise([replace(straight(4.0), turns=ahead)])["reversals_per_question"]["n"] == 0
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nav_vlm_node.instruction import Instruction, Status, Step
+from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.score import OFF_CENTRE, side, told, wrap
 from nav_vlm_node.session import Place
 from nav_vlm_sim.furniture import Item
@@ -64,8 +64,8 @@ class Turn:
     answer sends to the other side, and neither along the way around something nor to another goal of that name in
     sight, nor, where the exit is the goal, to an exit sign in sight; None where it gives no direction, or the way is
     nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. away: a direction
-    leads more than a right angle away from all that; None where there is none. people: [x, y, heading] of everybody who
-    moves, in the crowd's order."""
+    leads more than a right angle away from all that; None where there is none. leg: the answer has somebody walk.
+    people: [x, y, heading] of everybody who moves, in the crowd's order."""
 
     time: float
     x: float
@@ -78,6 +78,7 @@ class Turn:
     reversal: bool | None
     astray: bool | None = None
     away: bool | None = None
+    leg: bool = False
     people: list[list[float]] = field(default_factory=list)
 
     @property
@@ -272,7 +273,7 @@ def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction:
     return Turn(
         body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, sent if leads else math.nan,
         wanted, wrong if leads else None, wrong if instruction.status is Status.SEARCHING else None,
-        away if leads else None,
+        away if leads else None, any(step.action is Action.MOVE for step in instruction.steps),
     )  # fmt: skip
 
 

@@ -87,6 +87,7 @@ SHARES: dict[str, tuple[str, Callable[[Turn], bool | None]]] = {
         lambda t: t.reversal if t.status == Status.OK.name else None,
     ),
     "search_reversal_rate": ("of looks to a side, and of legs by memory", lambda t: t.astray),
+    "search_leg_reversal_rate": ("of those legs alone", lambda t: t.astray if t.leg else None),
     "abstention_rate": ("answers without a direction", lambda t: math.isnan(t.direction) and not t.searching),
     "search_rate": ("answers that only search", lambda t: t.searching),
 }
