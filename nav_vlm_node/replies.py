@@ -34,6 +34,7 @@ COVERED = "The camera seems to be covered."
 BLURRED = "The view is blurred. Please hold still for a moment."
 A_TRY = "This is only a try."
 WITHIN_REACH = "It should be within reach."
+MAYBE_WITHIN_REACH = "It may be within reach."
 
 _GERMAN = {
     SPOKEN[Status.OK]: "Fertig.",
@@ -61,6 +62,7 @@ _GERMAN = {
     BLURRED: "Das Bild ist unscharf. Bitte halten Sie einen Moment still.",
     A_TRY: "Das ist nur ein Versuch.",
     WITHIN_REACH: "Es sollte in Reichweite sein.",
+    MAYBE_WITHIN_REACH: "Es ist vielleicht in Reichweite.",
     "The guide stopped while answering and is starting again. Please ask again in a moment.": (
         "Die Führung ist beim Antworten ausgefallen und startet neu. Bitte fragen Sie gleich noch einmal."
     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Status, Step
 from nav_vlm_node.language import Style, render
-from nav_vlm_node.replies import A_TRY, BLURRED, SPOKEN, WITHIN_REACH, say
+from nav_vlm_node.replies import A_TRY, BLURRED, MAYBE_WITHIN_REACH, SPOKEN, WITHIN_REACH, say
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
 from nav_vlm_node.session.leaves import Leaves
@@ -35,6 +35,8 @@ SEEN = math.radians(40)  # a heading this near to one that was looked at is not 
 LOOKS = 6  # in a row, at most, before the wearer goes on to another place
 KEPT = 3 * LOOKS  # looks that are remembered
 HERE = 1.2  # metres: from within this circle a heading that was looked at stays looked at
+NEAR = 1.0  # metres, from where a goal fills the picture, and nobody can tell one door from another
+FARTHER = 0.5  # metres, by which a look from farther away is from farther away
 REACHED = 0.5  # metres from where the goal should be: it is not there
 BEEN = 0.7  # metres around where the wearer has been: their cane would have found the goal
 ELSEWHERE = 0.3  # of a goal's distance, by which two looks at one goal differ at most
@@ -106,7 +108,10 @@ class Session:
             direction, distance = told(instruction.steps)
             spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
             if self._possible(spot, place):
+                known = not distance <= NEAR or self._seen_from_afar(spot, distance)  # NaN is not near
                 settled = self._settled(GOAL, instruction, place)
+                if not known:
+                    return self._within_reach(instruction, spot)
                 if not settled and self._turned < LOOKS:
                     return self._look_again(instruction, place)
                 if settled and self._believed(spot, distance):
@@ -181,6 +186,20 @@ class Session:
         self._goal, self._misled, self._reached = Clue(GOAL, NAN, NAN), True, False
         self._sightings = deque((seen for seen in self._sightings if seen[0] != GOAL), KEPT)
         self._going = self._via = None
+
+    def _seen_from_afar(self, spot: Place, distance: float) -> bool:
+        """Whether a look from farther away has shown the goal about where a near one shows it."""
+        return any(
+            name == GOAL and apart(known, spot) < SAME and apart(eye, known) > distance + FARTHER
+            for name, known, eye in self._sightings
+        )
+
+    def _within_reach(self, instruction: Instruction, spot: Place) -> Guidance:
+        """What only a near look shows is said to be perhaps there; whoever asks again has not found it."""
+        self._absent.append(spot)
+        told_of = self._worded(doubtful(instruction), tuple(kept(instruction.steps)))
+        maybe = say(MAYBE_WITHIN_REACH, self.style.language)
+        return Guidance(replace(told_of, text=f"{told_of.text} {maybe}".strip()), searching=True)
 
     # ---- a second look ---------------------------------------------------------------------------
 

@@ -37,8 +37,9 @@ def test_nobody_is_sent_aside_before_a_second_look_agrees(degrees: int, over: in
     assert session.heed(again, Place(0.0, 0.0, math.radians(turned))) == Guidance(again)
 
 
-@pytest.mark.parametrize("goal", ["exit", "open door"])
-@pytest.mark.parametrize(("distance", "leg"), [(4.0, LEG / 2), (0.5, 0.5)])
+@pytest.mark.parametrize(
+    ("goal", "distance", "leg"), [("exit", 4.0, LEG / 2), ("open door", 4.0, LEG / 2), ("open door", 0.5, 0.5)]
+)
 def test_what_is_half_believed_is_gone_to_for_another_look(goal: str, distance: float, leg: float) -> None:
     """About ahead one look is enough only if it is sure; half a leg on, another one may agree, however sure it is."""
     status, seen = (Status.OK, ()) if goal == "exit" else (Status.NOT_VISIBLE, (MISSING,))
