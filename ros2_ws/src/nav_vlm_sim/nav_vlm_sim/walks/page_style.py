@@ -42,7 +42,7 @@ svg.map{display:block;width:100%;height:auto;max-height:70vh}
 .js .ask:not(.now) .then{display:none}
 .ask.now>circle{r:9px;stroke:var(--ink);stroke-width:3}
 .ask .person{fill:var(--half);fill-opacity:.75;stroke:var(--card)}
-.ask .wanted{stroke:var(--truth);stroke-width:9;stroke-dasharray:9 13} .ask .told{stroke:var(--answer);stroke-width:5}
+.ask .wanted{stroke:var(--truth);stroke-width:9;opacity:.55} .ask .told{stroke:var(--answer);stroke-width:5}
 .ask.wrong .told{stroke:var(--bad)}
 svg.map.key{display:inline-block;width:46px;height:22px;flex:none}
 .plot .spread{stroke:var(--answer);stroke-width:5;stroke-opacity:.45;stroke-linecap:round}
