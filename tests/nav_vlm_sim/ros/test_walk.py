@@ -68,8 +68,8 @@ def wandering(image: Any, query: str) -> str:
     quarters = [part.mean() for part in np.array_split(image.astype(float), 4, axis=1)]
     return [
         "No exit in view. Turn slowly to look around.",
-        "Caution, box ahead at 1.5 metres. Turn right 45 degrees, then move 1 metre to the exit.",
-        "Turn left 25 degrees, then move 1 metre to the exit.",
+        "Caution, box ahead at 1.5 metres. Turn right 45 degrees, then move 2 metres to the exit.",
+        "Turn left 25 degrees, then move 2 metres to the exit.",
         "No exit in view. Turn left 10 degrees, then move 2 metres to the open door.",
     ][int(np.argmax(quarters))]
 
