@@ -14,7 +14,7 @@ from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import Style, landmark_of, render
-from nav_vlm_node.replies import A_TRY, TOO_LATE, say
+from nav_vlm_node.replies import TOO_LATE, say
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import Place, Session, one_look_is_enough
 
@@ -118,13 +118,9 @@ class Wayfinder:
         last = self._told
         if last is None or instruction.status is Status.POOR_IMAGE or last.status is Status.POOR_IMAGE:
             return None
-        cautions = [step for step in instruction.steps if step.action is Action.CAUTION]
-        steps = (*cautions, *(step for step in last.steps if step.action is not Action.CAUTION))
-        spoken = last.text
-        if steps != last.steps:
-            a_try = say(A_TRY, self._style.language)
-            spoken = render(steps, self._style)
-            spoken = f"{a_try} {spoken}" if last.text.startswith(a_try) else spoken
+        warned = [step.landmark for step in last.steps if step.action is Action.CAUTION]
+        cautions = [s for s in instruction.steps if s.action is Action.CAUTION and s.landmark not in warned]
+        steps, spoken = (*cautions, *last.steps), f"{render(cautions, self._style)} {last.text}".strip()
         return replace(instruction, status=last.status, steps=steps, text=spoken, message=last.message)
 
 

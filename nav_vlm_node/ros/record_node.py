@@ -30,9 +30,9 @@ from nav_vlm_node.ros.jpeg import JPEG_FORMAT, jpeg_of
 from nav_vlm_node.ros.rigs import Topics
 
 MOST_WAITING = 256 * 2**20  # bytes that wait for the disk; what comes beyond is left out, and counted
-AS_OF = (
-    8  # metadata's version: Humble cannot read the QoS of 9, and Jazzy reads both (rosbag2's metadata_io and qos.cpp)
-)
+# Humble cannot read the QoS of version 9, and Jazzy reads both (rosbag2's metadata_io.cpp and qos.cpp).
+METADATA_VERSION = 8
+GRACE = 0.3  # seconds in which what has arrived is still taken, once a recording is to end
 COMMIT = 1.0  # seconds of a sqlite3 recording that are lost at most when it is killed
 
 
@@ -83,7 +83,9 @@ class RecordNode(Node):
         self._record(Clock, "/clock", qos.EVERY_PICTURE)
 
     def stop(self) -> None:
-        """Write what waits, and close the bag. Idempotent."""
+        """Write what waits, and close the bag; what comes after that is no part of it. Idempotent."""
+        if not self._writer.closed:
+            time.sleep(GRACE)
         self._writer.close()
 
     @property
@@ -105,7 +107,7 @@ class RecordNode(Node):
 
         def take(data: bytes) -> None:
             now = time.time_ns()
-            if image and not self._wanted():
+            if self._writer.closed or (image and not self._wanted()):
                 return
             try:
                 content = self._as_jpeg(data) if to_jpeg else bytes(data)
@@ -148,7 +150,7 @@ class _Writer:
     def __init__(self, recording: Recording, ended: threading.Event) -> None:
         self.fault = ""
         self.written: Counter[str] = Counter()
-        self._recording, self._ended, self._closed = recording, ended, False
+        self._recording, self._ended, self.closed = recording, ended, False
         self._queue: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
         self._waiting, self._lock = 0, threading.Lock()
         self._connections: dict[str, Any] = {}
@@ -170,7 +172,7 @@ class _Writer:
     def put(self, topic: str, time_ns: int, data: bytes) -> bool:
         """Have a message written; False where too much waits already."""
         with self._lock:
-            if self.fault or self._closed or self._waiting + len(data) > MOST_WAITING:
+            if self.fault or self.closed or self._waiting + len(data) > MOST_WAITING:
                 return False
             self._waiting += len(data)
 
@@ -186,7 +188,7 @@ class _Writer:
     def close(self) -> None:
         """Idempotent."""
         with self._lock:
-            self._closed = True
+            self.closed = True
         self._queue.put(None)
         self._thread.join()
 
@@ -220,7 +222,7 @@ def _bag_of(recording: Recording) -> Any:
 
     plugin = StoragePlugin.MCAP if recording.storage == "mcap" else StoragePlugin.SQLITE3
     try:
-        bag = Writer(recording.out, version=AS_OF, storage_plugin=plugin)
+        bag = Writer(recording.out, version=METADATA_VERSION, storage_plugin=plugin)
         if recording.zstd:  # rosbag2 packs mcap's chunks, and refuses packed messages in it
             mode = CompressionMode.STORAGE if plugin is StoragePlugin.MCAP else CompressionMode.MESSAGE
             bag.set_compression(mode, CompressionFormat.ZSTD)

@@ -37,8 +37,10 @@ def run_nodes(
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last where a terminal is closed
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed, but for what nohup started
+        signal.signal(signal.SIGHUP, on_signal)
     allow_large_images()
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:

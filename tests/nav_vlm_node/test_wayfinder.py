@@ -155,8 +155,8 @@ def test_who_asks_again_at_once_hears_what_has_come_into_their_way() -> None:
     look(wayfinder)
     answers[EXIT] = "Caution, person ahead at 0.5 metres. No exit in view. Turn slowly to look around."
     again = look(wayfinder, stamp=2.5)
-    assert [(s.action, s.landmark) for s in again.steps if s.action is Action.CAUTION] == [(Action.CAUTION, "person")]
-    assert again.text == "Caution, person ahead, 0.5 metres. No exit in view. Turn left 60 degrees."
+    assert [s.landmark for s in again.steps if s.action is Action.CAUTION] == ["person", "chair"]
+    assert again.text.startswith("Caution, person ahead, 0.5 metres. Caution, chair ahead, 1 metre. No exit in view.")
 
 
 def test_a_camera_that_is_covered_is_said_at_once_and_so_is_what_it_sees_again() -> None:
@@ -197,7 +197,16 @@ def test_a_try_that_is_asked_about_again_is_still_called_one() -> None:
     assert tried.text.startswith("This is only a try.")
     answers[EXIT] = "Caution, box ahead at 1 metre. No exit in view."
     again = look(wayfinder, stamp=6.0)
-    assert again.text.startswith("This is only a try. Caution, box ahead, 1 metre.")
+    assert again.text == f"Caution, box ahead, 1 metre. {tried.text}"
+
+
+def test_who_asks_again_where_a_warning_has_gone_is_not_answered_with_nothing() -> None:
+    answers = {EXIT: "Caution, box ahead at 1 metre. Move 0.5 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    first = look(wayfinder)
+    assert first.text == "Caution, box ahead, 1 metre. It may be within reach."
+    answers[EXIT] = "No exit in view."
+    assert look(wayfinder, stamp=1.5).text == first.text
 
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.ERROR])

@@ -200,6 +200,8 @@ def test_the_command(ros: Graph, tmp_path: Path, number: signal.Signals) -> None
     probe = ros.node("probe", namespace="me")
     queries = probe.create_publisher(Query, "query", qos.QUESTION)
     command = [sys.executable, "-m", "nav_vlm_node.cli", "record", str(tmp_path / "bag"), "--namespace", "/me"]
+    if number is signal.SIGINT:
+        command = ["nohup", *command]  # which a closed terminal does not end
     with Session(command) as session:
 
         def heard() -> bool:
@@ -209,6 +211,8 @@ def test_the_command(ros: Graph, tmp_path: Path, number: signal.Signals) -> None
         ros.until(heard, "the recorder")
         queries.publish(Query(id="a", text=QUESTION))
         assert queries.wait_for_all_acked()
+        if number is signal.SIGINT:
+            session.process.send_signal(signal.SIGHUP)
         session.process.send_signal(number)
         output, errors = session.process.communicate(timeout=120)
         assert session.process.returncode == 0, errors
