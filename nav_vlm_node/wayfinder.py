@@ -13,16 +13,15 @@ from dataclasses import replace
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
 from nav_vlm_node.instruction import Action, Instruction, Status
-from nav_vlm_node.language import Style, landmark_of, render
+from nav_vlm_node.language import landmark_of, render
 from nav_vlm_node.replies import TOO_LATE, say
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session import Place, Session, one_look_is_enough
+from nav_vlm_node.session import LOOKED, Place, Session, one_look_is_enough
 
 AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
 SAME = 0.1, math.radians(3)  # metres, radians, of one place
 FORGOTTEN = 120.0  # seconds between two pictures after which what was remembered is not used
 JUMP = 1.0, 2.5  # metres, metres per second: nobody walks farther; odometry has begun anew
-LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
 _ABOUT = re.compile(
     r"\b(in (my|the|our) way|in front of (me|us)|how many|any(one|body|thing)|next step)\b", re.IGNORECASE
 )
@@ -41,7 +40,6 @@ class Wayfinder:
         self._stamp = -math.inf
         self._place = Place(0.0, 0.0, 0.0)
         self._told: Instruction | None = None  # last
-        self._style = Style()
 
     def forget(self) -> None:
         """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
@@ -79,14 +77,15 @@ class Wayfinder:
             return instruction  # about what is in the way, or known to nobody: no step towards the goal
         style, since = self.guide.options.style, frame.stamp - self._stamp
         jumped = math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
-        before = self._goal, copy.deepcopy(self._session), self._stamp, self._place, self._told, self._style
+        before = self._goal, self._session, self._stamp, self._place, self._told
         if goal != self._goal or not 0.0 <= since <= FORGOTTEN or jumped:
             self._goal, self._session, self._told = goal, Session(style, goal), None
-        elif since < AT_ONCE and _same(place, self._place) and style == self._style:
+        elif since < AT_ONCE and _same(place, self._place) and style == self._session.style:
             again = self._once_more(instruction)
             if again is not None:
                 return again
-        self._stamp, self._place, self._style, self._session.style = frame.stamp, place, style, style
+        self._session = copy.deepcopy(self._session)  # so that it can be taken back
+        self._stamp, self._place, self._session.style = frame.stamp, place, style
 
         def ask(text: str) -> Instruction:
             """About the same picture, whose age is looked at when all is said."""
@@ -107,7 +106,7 @@ class Wayfinder:
                 image_age=age, message=why,
             )  # fmt: skip
         if answer is not self._told or (cancel is not None and cancel.is_set()):  # nobody hears it: nothing was told
-            self._goal, self._session, self._stamp, self._place, self._told, self._style = before
+            self._goal, self._session, self._stamp, self._place, self._told = before
         return answer
 
     def _once_more(self, instruction: Instruction) -> Instruction | None:
@@ -120,7 +119,7 @@ class Wayfinder:
             return None
         warned = [step.landmark for step in last.steps if step.action is Action.CAUTION]
         cautions = [s for s in instruction.steps if s.action is Action.CAUTION and s.landmark not in warned]
-        steps, spoken = (*cautions, *last.steps), f"{render(cautions, self._style)} {last.text}".strip()
+        steps, spoken = (*cautions, *last.steps), f"{render(cautions, self._session.style)} {last.text}".strip()
         return replace(instruction, status=last.status, steps=steps, text=spoken, message=last.message)
 
 

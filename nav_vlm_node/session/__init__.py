@@ -7,13 +7,15 @@ never gives a way to the goal itself.
 """
 
 from nav_vlm_node.session.clues import EXIT_SIGN, OPEN_DOOR
-from nav_vlm_node.session.memory import LOOKS, Guidance, Session
+from nav_vlm_node.session.looking import LOOKS
+from nav_vlm_node.session.memory import LOOKED, Guidance, Session
 from nav_vlm_node.session.trail import LEG, TRIES, Place
 from nav_vlm_node.session.ways import SURE, one_look_is_enough
 
 __all__ = [
     "EXIT_SIGN",
     "LEG",
+    "LOOKED",
     "LOOKS",
     "OPEN_DOOR",
     "SURE",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Step
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session.trail import LEG, TRIES, Place, apart, heading_to
+from nav_vlm_node.session.trail import LEG, TRIES, Place, along, heading_to
 
 OPEN_DOOR, EXIT_SIGN = "open door", "exit sign"  # what leads on to a goal that is not in view
 GOAL = ""  # the landmark of a clue that is the goal itself
@@ -58,7 +58,7 @@ class Clue:
         were on the way to it, so that near its far side is enough."""
         if self.landmark != OPEN_DOOR or math.isnan(self.approach):
             return False
-        (was, was_off), (now, now_off) = self._along(last), self._along(place)
+        (was, was_off), (now, now_off) = along(self, self.line, last), along(self, self.line, place)
         if led and PASSED < now < LEG + BEYOND and abs(now_off) < BESIDE:
             return True
         if not was <= PASSED < now:
@@ -66,18 +66,13 @@ class Clue:
         off = was_off + (now_off - was_off) * (PASSED - was) / (now - was)
         return abs(off) < (BESIDE if led else DOORWAY)
 
-    def _along(self, place: Place) -> tuple[float, float]:
-        """How far behind the door a place is, and how far off the way through it [m]."""
-        off, gap = wrap(heading_to(self, place) - self.line), apart(self, place)
-        return gap * math.cos(off), gap * math.sin(off)
-
     def leave_behind(self) -> None:
         """It was reached, or cannot be."""
         self.visits, self.approach, self.nearest, self.tries = self.visits + 1, NAN, math.inf, 0
 
     def beside(self, place: Place) -> float:
         """How far the wearer is to the right of the line on which this try goes through this door [m]."""
-        return -apart(self, place) * math.sin(heading_to(self, place) - self.line)
+        return -along(self, self.line, place)[1]
 
     @property
     def line(self) -> float:

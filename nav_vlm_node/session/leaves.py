@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from nav_vlm_node.instruction import NAN, Action, Instruction
 from nav_vlm_node.score import wrap
 from nav_vlm_node.session.clues import OPEN_DOOR, SAME
-from nav_vlm_node.session.trail import Place, Spot, apart, beyond, heading_to
+from nav_vlm_node.session.trail import IN_WAY, Place, Spot, along, apart, beyond, heading_to
 
-IN_WAY = 0.7  # metres off a straight way, in which a leaf is met: half of one, half a wearer, and some
 STRAIGHT = math.radians(2.5)  # a leaf and its door nearer than this do not tell on which side the leaf is
 AROUND = math.radians(15)  # from the line on which a door was seen, away from its leaf: a way through beside it
 ROOM = 1.7  # metres to a door, under which there is no room to go another way than straight on
@@ -36,9 +35,8 @@ class Leaves:
     def between(self, place: Place, spot: Spot) -> Place | None:
         """The leaf on the straight way from a place to a spot."""
         for leaf in self._spots:
-            gap = apart(place, leaf)
-            off = wrap(heading_to(place, leaf) - heading_to(place, spot))
-            if 0.0 < gap * math.cos(off) < apart(place, spot) and abs(gap * math.sin(off)) < IN_WAY:
+            ahead, aside = along(place, heading_to(place, spot), leaf)
+            if 0.0 < ahead < apart(place, spot) and abs(aside) < IN_WAY:
                 return leaf
         return None
 

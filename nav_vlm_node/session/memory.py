@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +11,11 @@ from nav_vlm_node.language import Style, render
 from nav_vlm_node.replies import A_TRY, BLURRED, MAYBE_WITHIN_REACH, SPOKEN, WITHIN_REACH, say
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
+from nav_vlm_node.session.leads import Leads
 from nav_vlm_node.session.leaves import Leaves
+from nav_vlm_node.session.looking import HERE, LOOK, Looking
+from nav_vlm_node.session.sightings import Sightings
+from nav_vlm_node.session.sought import NEAR, REACHED, Sought
 from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.warned import MOVES, Warned
 from nav_vlm_node.session.ways import (
@@ -27,21 +30,8 @@ from nav_vlm_node.session.ways import (
     unseen,
 )
 
-LOOK = math.radians(60)  # one turn of a search: the next picture overlaps the last one
+LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
-AGREE = math.radians(20)  # two looks that put a thing into headings as near as this agree
-ANOTHER = 0.4, math.radians(10)  # metres, radians: a look from nearer than both is not another one
-SEEN = math.radians(40)  # a heading this near to one that was looked at is not looked at again
-LOOKS = 6  # in a row, at most, before the wearer goes on to another place
-KEPT = 3 * LOOKS  # looks that are remembered
-HERE = 1.2  # metres: from within this circle a heading that was looked at stays looked at
-NEAR = 1.0  # metres, from where a goal fills the picture, and nobody can tell one door from another
-FARTHER = 0.5  # metres, by which a look from farther away is from farther away
-REACHED = 0.5  # metres from where the goal should be: it is not there
-BEEN = 0.7  # metres around where the wearer has been: their cane would have found the goal
-ELSEWHERE = 0.3  # of a goal's distance, by which two looks at one goal differ at most
-ABSENT = 1.2  # metres around where the goal was said to be and never came nearer
-DOUBTS = 5  # sightings of the goal that lead no nearer, after which it is not believed
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
 
 Ask = Callable[[str], Instruction]
@@ -66,37 +56,29 @@ class Session:
     style: Style = Style()
     goal: str = ""
     _trail: Trail = field(default_factory=Trail)
-    _looked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
-    _sightings: deque[tuple[str, Place, Place]] = field(default_factory=lambda: deque(maxlen=KEPT))  # what, where, from
-    _clues: list[Clue] = field(default_factory=list)
+    _looking: Looking = field(default_factory=Looking)
+    _sightings: Sightings = field(default_factory=Sightings)
+    _sought: Sought = field(default_factory=Sought)
+    _leads: Leads = field(default_factory=Leads)
     _leaves: Leaves = field(default_factory=Leaves)
     _warned: Warned = field(default_factory=Warned)
-    _absent: deque[Place] = field(
-        default_factory=lambda: deque(maxlen=KEPT)
-    )  # where the goal was said to be, and is not
-    _under: set[int] = field(default_factory=set)  # of _clues, the signs that the wearer is at now
-    _goal: Clue = field(default_factory=lambda: Clue(GOAL, NAN, NAN))  # where it was seen last
-    _misled: bool = False  # led to a goal that was not there
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
     _entered: Place | None = None  # behind a door, and not looked around there yet
     _blind: int = 0  # pictures in a row that show nothing
-    _reached: bool = False  # told that the goal should be within reach
-    _turned: int = 0  # looks in a row that found nothing
-    _roamed: int = 0  # legs in a row to where nobody was yet
 
     def heed(self, instruction: Instruction, place: Place, ask: Ask | None = None) -> Guidance:
         """What to tell instead of one picture's answer; the answer itself where it leads to the goal.
 
         ask: answers another question about the same picture; without it a search knows only the doors it is told of.
         """
-        if instruction.status not in (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE):
+        if instruction.status not in LOOKED:
             return Guidance(instruction)
         if instruction.status is Status.POOR_IMAGE:
             return self._unseeing(instruction, place)
         self._blind = 0
         self._trail.arrive(place)
-        self._notice(place)
+        self._notice_doors(place)
         self._leaves.heed(instruction, place)
         self._warned.heed(instruction, place)
         guidance = self._made_of(instruction, place, ask)
@@ -107,12 +89,13 @@ class Session:
         if instruction.status is Status.OK:
             direction, distance = told(instruction.steps)
             spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
-            if self._possible(spot, place):
-                known = not distance <= NEAR or self._seen_from_afar(spot, distance)  # NaN is not near
+            been = () if self.goal in MOVES else self._trail.places
+            if self._sought.possible(spot, place, been):
+                known = not distance <= NEAR or self._sightings.from_afar(GOAL, spot, distance)  # NaN is not near
                 settled = self._settled(GOAL, instruction, place)
                 if not known:
-                    return self._within_reach(instruction, spot)
-                if not settled and self._turned < LOOKS:
+                    return self._perhaps_here(instruction, spot)
+                if not settled and not self._looking.enough:
                     return self._look_again(instruction, place)
                 if settled and self._believed(spot, distance):
                     warned = any(step.action is Action.CAUTION for step in instruction.steps)
@@ -129,21 +112,14 @@ class Session:
         led = self._led_on(instruction, place) if instruction.status is Status.NOT_VISIBLE else None
         return led or self._search(instruction, place, ask)
 
-    def _notice(self, place: Place) -> None:
-        """Which door the wearer has come through, and which sign they have come to."""
-        ways = [clue for clue in (self._going, self._via) if clue is not None]
-        last = self._trail.last
-        for door in [clue for clue in self._clues if clue.passed_by(last, place, any(clue is way for way in ways))]:
-            door.leave_behind()
-            self._turned, self._roamed, self._entered = 0, 0, place
+    def _notice_doors(self, place: Place) -> None:
+        """Which doors the wearer has come through."""
+        for door in self._leads.passed(self._trail.last, place, (self._going, self._via)):
+            self._looking.turned, self._looking.roamed, self._entered = 0, 0, place
             if self._going is door:
                 self._going = None
             if self._via is door:
                 self._via = None
-        under = {k for k, clue in enumerate(self._clues) if clue.landmark == EXIT_SIGN and apart(clue, place) < HERE}
-        for k in under - self._under:
-            self._clues[k].visits += 1
-        self._under = under
 
     def _unseeing(self, instruction: Instruction, place: Place) -> Guidance:
         """Nobody is sent anywhere by a camera that shows nothing. What is wrong with it is said; if it stays so, they
@@ -162,44 +138,28 @@ class Session:
 
     # ---- the goal --------------------------------------------------------------------------------
 
-    def _possible(self, spot: Place, place: Place) -> bool:
-        """Whether the goal may be at a spot: the wearer has not been there, and it came nearer before."""
-        been = [p for p in self._trail.places if apart(p, place) > BEEN and self.goal not in MOVES]
-        return not (any(apart(p, spot) < BEEN for p in been) or any(apart(p, spot) < ABSENT for p in self._absent))
-
     def _believed(self, spot: Place, distance: float) -> bool:
         """Whether the wearer is led to the goal at a spot; it is kept, as it may leave the picture."""
         if math.isnan(spot.x):
             self._going = None
             return True
-        if apart(self._goal, spot) > max(ABSENT, ELSEWHERE * distance):  # of another one it came no nearer yet
-            self._goal.nearest = distance
-        self._goal.x, self._goal.y = spot.x, spot.y
-        if not self._trail.stopped and self._goal.out_of_reach(distance, DOUBTS):
-            self._absent.append(spot)
+        self._sought.sight(spot, distance)
+        if not self._trail.stopped and self._sought.recedes(distance):
+            self._sought.rule_out(spot)
             self._lose_goal()
             return False
-        self._going, self._turned = self._goal, 0
+        self._going, self._looking.turned = self._sought.seen, 0
         return True
 
     def _lose_goal(self) -> None:
-        self._goal, self._misled, self._reached = Clue(GOAL, NAN, NAN), True, False
-        self._sightings = deque((seen for seen in self._sightings if seen[0] != GOAL), KEPT)
+        self._sought.lose()
+        self._sightings.forget(GOAL)
         self._going = self._via = None
 
-    def _seen_from_afar(self, spot: Place, distance: float) -> bool:
-        """Whether a look from farther away has shown the goal about where a near one shows it."""
-        return any(
-            name == GOAL and apart(known, spot) < SAME and apart(eye, known) > distance + FARTHER
-            for name, known, eye in self._sightings
-        )
-
-    def _within_reach(self, instruction: Instruction, spot: Place) -> Guidance:
+    def _perhaps_here(self, instruction: Instruction, spot: Place) -> Guidance:
         """What only a near look shows is said to be perhaps there; whoever asks again has not found it."""
-        self._absent.append(spot)
-        told_of = self._worded(doubtful(instruction), tuple(kept(instruction.steps)))
-        maybe = say(MAYBE_WITHIN_REACH, self.style.language)
-        return Guidance(replace(told_of, text=f"{told_of.text} {maybe}".strip()), searching=True)
+        self._sought.rule_out(spot)
+        return self._saying_too(MAYBE_WITHIN_REACH, doubtful(instruction))
 
     # ---- a second look ---------------------------------------------------------------------------
 
@@ -210,22 +170,16 @@ class Session:
         if math.isnan(direction):
             return True
         heading = wrap(place.yaw + direction)
-        agreed = any(
-            name == landmark
-            and abs(wrap(heading_to(place, spot) - heading)) < AGREE
-            and (apart(eye, place) >= ANOTHER[0] or abs(wrap(eye.yaw - place.yaw)) >= ANOTHER[1])
-            for name, spot, eye in self._sightings
-        )
-        spot = beyond(place, heading, LEG if math.isnan(distance) else distance)
-        self._sightings.append((landmark, spot, place))
-        enough = one_look_is_enough(instruction) and not (self._misled and landmark == GOAL)
-        return agreed or enough or (self._turned >= LOOKS and landmark != GOAL)
+        agreed = self._sightings.agree(landmark, heading, place)
+        self._sightings.add(landmark, beyond(place, heading, LEG if math.isnan(distance) else distance), place)
+        enough = one_look_is_enough(instruction) and not (self._sought.misled and landmark == GOAL)
+        return agreed or enough or (self._looking.enough and landmark != GOAL)
 
     def _look_again(self, instruction: Instruction, place: Place) -> Guidance:
         """A turn to what was seen aside, or half a leg to what is about ahead, for another look at it. Whoever was
         stopped at once on the last leg is only turned."""
-        self._looked.append(place)
-        self._turned += 1
+        self._looking.look(place)
+        self._looking.turned += 1
         direction, distance = told(instruction.steps)
         steps: Steps = (self._trail.turn(direction),)
         if abs(direction) < OFF_CENTRE and not self._trail.stopped:
@@ -293,16 +247,17 @@ class Session:
         named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
         if named == OPEN_DOOR and self._just_entered(place) and self._going is None:
             return None
-        if named and self._going is not self._goal:
-            frame = self._frame_around(place) if named == OPEN_DOOR else None
+        if named and self._going is not self._sought.seen:
+            frame = self._leads.frame_around(place) if named == OPEN_DOOR else None
             if frame is not None:
-                self._going, self._turned = frame, 0
+                self._going, self._looking.turned = frame, 0
                 return self._saying(instruction, self._towards(frame, place))
-            edge = named == OPEN_DOOR and abs(direction) >= EDGE and self._turned < LOOKS
+            edge = named == OPEN_DOOR and abs(direction) >= EDGE and not self._looking.enough
             if not self._settled(named, instruction, place) or edge:
                 return self._look_again(instruction, place)
-        clue, reach = self._clue_of(instruction, place)
-        if clue is None or clue.visits or self._going is self._goal:  # the goal was nearer than what leads on to it
+        clue, reach = self._leads.of(instruction, place)
+        on_to_goal = self._going is self._sought.seen  # which was nearer than what leads on to it
+        if clue is None or clue.visits or on_to_goal:
             return None
         arrow = arrow_of(instruction.steps)
         if not math.isnan(arrow):
@@ -311,12 +266,12 @@ class Session:
             clue.leave_behind()
             self._going = None
             return None if math.isnan(clue.onward) else Guidance(self._by_arrow(instruction, clue, place))
-        self._going, self._turned = clue, 0
+        self._going, self._looking.turned = clue, 0
         if clue.landmark == OPEN_DOOR:
             if self._round_leaf(clue, place):
                 return self._by_door(clue, instruction, place)
             led = self._worded(instruction, to_door(instruction.steps, reach))
-            if not self._one_of_several(clue, place):
+            if not self._leads.one_of_several(clue, place, self._sightings.of(OPEN_DOOR)):
                 return Guidance(led)
             return Guidance(replace(led, text=f"{say(A_TRY, self.style.language)} {led.text}"), searching=True)
         if reach > LEG:
@@ -331,41 +286,10 @@ class Session:
         """Whether the wearer is still about where they came through a door."""
         return self._entered is not None and apart(self._entered, place) <= LEG + HERE
 
-    def _one_of_several(self, door: Clue, place: Place) -> bool:
-        """Whether another open door was seen elsewhere, were it only once, that nobody has gone through."""
-        doors = [clue for clue in self._clues if clue.landmark == OPEN_DOOR]
-        seen: list[Spot] = [spot for name, spot, _ in self._sightings if name == OPEN_DOOR]
-        return any(
-            all(apart(spot, known) >= SAME for known in doors if known.visits or known is door)
-            and abs(wrap(heading_to(place, spot) - heading_to(place, door))) >= AGREE
-            for spot in [*seen, *(other for other in doors if not other.visits)]
-        )
-
-    def _frame_around(self, place: Place) -> Clue | None:
-        """The door in whose frame the wearer stands: what was seen of it from farther away is better than a look."""
-        for clue in self._clues:
-            near = clue.landmark == OPEN_DOOR and not clue.visits and apart(clue, place) <= BEFORE
-            if near and not clue.out_of_reach(apart(clue, place)):
-                return clue
-        return None
-
-    def _clue_of(self, instruction: Instruction, place: Place) -> tuple[Clue | None, float]:
-        """The open door or sign that an answer sends to or locates, and how far it is."""
-        landmark, direction, reach = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
-        if not landmark:
-            return None, NAN
-        spot = beyond(place, place.yaw + direction, reach)
-        alike = [clue for clue in self._clues if clue.landmark == landmark and apart(clue, spot) < SAME]
-        if not alike:
-            self._clues.append(Clue(landmark, spot.x, spot.y))
-        found = min(alike, key=lambda clue: apart(clue, spot)) if alike else self._clues[-1]
-        found.seen_at(spot.x, spot.y, place)
-        return found, reach
-
     def _asked_for_door(self, place: Place, ask: Ask) -> tuple[Clue | None, float]:
         """The open door in the picture, whatever the answer about the goal says, and how far it is."""
         answer = ask(f"Where is the {OPEN_DOOR}?")
-        return self._clue_of(answer, place) if answer.status is Status.OK else (None, NAN)
+        return self._leads.of(answer, place) if answer.status is Status.OK else (None, NAN)
 
     def _by_arrow(self, instruction: Instruction, clue: Clue, place: Place) -> Instruction:
         """The way that a sign's arrow points, from here."""
@@ -376,25 +300,25 @@ class Session:
 
     def _search(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         """Another way to look from here; after all of them, on to a door, or to where nobody has been yet."""
-        self._looked.append(place)
+        self._looking.look(place)
         if ask is not None:
             self._asked_for_door(place, ask)
-        if self._going is self._goal and apart(self._goal, place) < REACHED and not self._reached:
-            self._reached = True
-            within = say(WITHIN_REACH, self.style.language)
-            told_of = self._worded(instruction, tuple(kept(instruction.steps)))
-            return Guidance(replace(told_of, text=f"{told_of.text} {within}".strip()), searching=True)
+        sought = self._sought
+        if self._going is sought.seen and apart(sought.seen, place) < REACHED and not sought.announced:
+            sought.announced = True
+            return self._saying_too(WITHIN_REACH, instruction)
         self._give_up(place)
         if self._going is None:
-            turn = self._fresh_look(place)
+            turn = self._looking.fresh(place)
             if turn is not None:
-                self._turned += 1
+                self._looking.turned += 1
                 return self._saying(instruction, (Step(Action.TURN, turn),))
-            self._entered, self._going = None, self._next_door(place)
-        self._turned = 0
+            self._entered = None
+            self._going = self._leads.next_door(place, again=self._looking.roamed >= ROAMS)
+        self._looking.turned = 0
         if self._going is not None:
             return self._saying(instruction, self._towards(self._going, place))
-        self._roamed += 1
+        self._looking.roamed += 1
         turn = wrap(self._trail.freest(place, self._warned.meets) - place.yaw)
         return self._saying(instruction, (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG)))
 
@@ -404,38 +328,19 @@ class Session:
         if going is None:
             return
         gap = apart(going, place)
-        if going is self._goal and (gap < REACHED or going.out_of_reach(gap)):
+        if going is self._sought.seen and (gap < REACHED or going.out_of_reach(gap)):
             self._lose_goal()
-        elif going is not self._goal and going.out_of_reach(gap):
+        elif going is not self._sought.seen and going.out_of_reach(gap):
             going.leave_behind()
             self._going = None
-
-    def _fresh_look(self, place: Place) -> float | None:
-        """A turn to where nobody has looked from here [rad], to the same side as the last: it goes round once."""
-        if self._turned >= LOOKS:
-            return None
-        here = [p for p in self._looked if apart(p, place) < HERE]
-        turns = [LOOK, -LOOK, 2 * LOOK, -2 * LOOK, math.pi]
-        turns = [turn for turn in turns if all(abs(wrap(place.yaw + turn - p.yaw)) > SEEN for p in here)]
-        if len(here) > 1:
-            last = wrap(here[-1].yaw - here[-2].yaw)
-            turns = [turn for turn in turns if turn * last > 0] or turns
-        return min(turns, key=abs, default=None)
-
-    def _next_door(self, place: Place) -> Clue | None:
-        """The nearest door that was not gone through; after some legs without one, the one least gone through."""
-        doors = [clue for clue in self._clues if clue.landmark == OPEN_DOOR]
-        if self._roamed < ROAMS:
-            doors = [door for door in doors if not door.visits]
-        return min(doors, key=lambda door: (door.visits, apart(door, place)), default=None)
 
     def _towards(self, clue: Clue, place: Place) -> Steps:
         """One leg to what the wearer is on the way to, by odometry."""
         if clue.landmark == OPEN_DOOR:
-            self._roamed = 0
+            self._looking.roamed = 0
             if math.isnan(clue.approach):
                 clue.approach = heading_to(place, clue)
-        elif clue is not self._goal and apart(clue, place) <= LEG:
+        elif clue is not self._sought.seen and apart(clue, place) <= LEG:
             self._going = None
             clue.visits += 1
         return towards(self._trail, place, clue)
@@ -445,6 +350,12 @@ class Session:
     def _saying(self, instruction: Instruction, steps: Steps) -> Guidance:
         """A search, with the warnings of the answer."""
         return Guidance(self._worded(instruction, (*kept(instruction.steps), *steps)), searching=True)
+
+    def _saying_too(self, sentence: str, instruction: Instruction) -> Guidance:
+        """The warnings of the answer, and a sentence."""
+        warned = self._worded(instruction, tuple(kept(instruction.steps)))
+        text = f"{warned.text} {say(sentence, self.style.language)}".strip()
+        return Guidance(replace(warned, text=text), searching=True)
 
     def _worded(self, instruction: Instruction, steps: Steps) -> Instruction:
         """The steps instead of the answer's own, with warnings of what they lead to."""

@@ -18,7 +18,9 @@ STOPPED = 0.4  # metres: a leg that ends sooner has met something
 AWAY = 1.2  # metres from where the first of them began: nearer than this they led nowhere
 ASIDE = tuple(math.radians(a) for a in (90, -90, 150, -150))  # from the way that is blocked; one after the other
 OVERDONE = math.radians(60)  # more than this was no turn that was told
-KEPT = 400  # places that are remembered, and legs that met something
+PLACES = 400  # that are remembered, and legs that met something
+TAKEN_OFF = 0.4  # of a turn, at most: half of 5 degrees is a tie between nothing and 5, which a last digit decides
+IN_WAY = 0.7  # metres off a straight way, in which a thing is met: half of it, half a wearer, and some
 HEADINGS = tuple(math.radians(a) for a in (0, 45, -45, 90, -90, 135, -135, 180))
 
 
@@ -54,13 +56,19 @@ def heading_to(a: Spot, b: Spot) -> float:
     return math.atan2(b.y - a.y, b.x - a.x)
 
 
+def along(start: Spot, heading: float, spot: Spot) -> tuple[float, float]:
+    """How far a spot is along the line from a start in a heading [rad], and how far to the left of it [m]."""
+    gap, off = apart(start, spot), wrap(heading_to(start, spot) - heading)
+    return gap * math.cos(off), gap * math.sin(off)
+
+
 @dataclass
 class Trail:
     """The places of all questions so far. `arrive` at each, and `leave` with what was told there."""
 
-    places: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))
+    places: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))
     stopped: bool = False  # whether the last leg ended at once
-    _blocked: deque[Place] = field(default_factory=lambda: deque(maxlen=KEPT))  # where a leg did, facing along it
+    _blocked: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))  # where a leg did, facing along it
     _leg: float = NAN  # heading of the last one
     _look: float = NAN  # the last turn without one [rad]
     _overs: deque[float] = field(default_factory=lambda: deque(maxlen=8))  # by how much they were overdone [rad]
@@ -111,7 +119,7 @@ class Trail:
         """What to say so that the wearer turns by so much [rad]: most turn too far, by nearly the same angle each time
         (Ahmetovic et al. 2018, "Turn right"), but never by more than they were told."""
         over = max(0.0, statistics.median(self._overs)) if self._overs else 0.0
-        return Step(Action.TURN, wanted - math.copysign(min(over, abs(wanted) / 2), wanted))
+        return Step(Action.TURN, wanted - math.copysign(min(over, abs(wanted) * TAKEN_OFF), wanted))
 
     def aside(self, blocked: float, hazard: float) -> float:
         """The heading to step aside in, from the one that is blocked: first away from the hazard [rad, NaN]."""

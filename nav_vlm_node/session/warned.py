@@ -10,18 +10,17 @@ from dataclasses import dataclass, field
 from nav_vlm_node.instruction import Action, Instruction, Step
 from nav_vlm_node.score import wrap
 from nav_vlm_node.session.clues import OPEN_DOOR, SAME
-from nav_vlm_node.session.trail import LEG, Place, apart, beyond, heading_to
+from nav_vlm_node.session.trail import IN_WAY, LEG, Place, along, apart, beyond, heading_to
 
-IN_WAY = 0.7  # metres off a straight leg, in which a thing is met: half of it and half a wearer
 MOVES = ("person",)  # where it was a question ago it need not be now
-KEPT = 32  # things
+THINGS = 32  # that are remembered
 
 
 @dataclass
 class Warned:
     """Things that stand about, by what was warned of."""
 
-    _spots: deque[tuple[str, Place]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _spots: deque[tuple[str, Place]] = field(default_factory=lambda: deque(maxlen=THINGS))
 
     def heed(self, instruction: Instruction, place: Place) -> None:
         """Keeps what an answer from a place warns of; of one thing, the last look."""
@@ -31,7 +30,7 @@ class Warned:
                 spot = beyond(place, place.yaw + step.bearing, step.distance)
                 known = [(n, s) for n, s in known if n != step.landmark or apart(s, spot) >= SAME]
                 known.append((step.landmark, spot))
-        self._spots = deque(known, KEPT)
+        self._spots = deque(known, THINGS)
 
     def meets(self, place: Place, heading: float) -> bool:
         """Whether a leg in that heading [rad] leads to one of them."""
@@ -60,7 +59,6 @@ class Warned:
 
     def _on(self, place: Place, heading: float, length: float) -> Iterable[tuple[str, Place]]:
         for name, spot in self._spots:
-            gap = apart(place, spot)
-            off = wrap(heading_to(place, spot) - heading)
-            if 0.0 < gap * math.cos(off) < length + IN_WAY and abs(gap * math.sin(off)) < IN_WAY:
+            ahead, aside = along(place, heading, spot)
+            if 0.0 < ahead < length + IN_WAY and abs(aside) < IN_WAY:
                 yield name, spot

@@ -164,7 +164,7 @@ def test_each_try_at_a_door_is_lined_up_with_on_a_line_of_its_own() -> None:
 
 
 def test_whoever_turns_too_far_is_told_to_turn_less_on_the_way_to_what_is_remembered() -> None:
-    over, told_turns = math.radians(20), []
+    over, told_turns = math.radians(15), []
     for too_far in (0.0, over):
         session, place = Session(), HERE
         for _ in range(2):

@@ -15,7 +15,7 @@ from nav_vlm_node.replies import BLURRED, COVERED, TRANSLATIONS
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LOOKS, Guidance, Place, Session
 from nav_vlm_node.session.clues import EXIT_SIGN, seen_in
-from nav_vlm_node.session.trail import TRIES, beyond
+from nav_vlm_node.session.trail import TRIES, Trail, beyond
 from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, moves, said, turn_of, way
 
 
@@ -244,7 +244,7 @@ def test_a_leg_that_ends_far_behind_a_door_has_led_through_it(leg: float) -> Non
     session = Session()
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), HERE)
     session.heed(UNSURE, Place(leg, 0.0, 0.0))
-    (known,) = session._clues
+    (known,) = session._leads._clues
     assert (known.visits == 1) == (leg > 3.4)
 
 
@@ -252,7 +252,7 @@ def test_who_was_led_to_a_door_and_is_about_behind_it_has_come_through_however_t
     session = Session()
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), HERE)
     session.heed(UNSURE, Place(3.6, 1.2, 0.0))
-    assert session._clues[0].visits == 1
+    assert session._leads._clues[0].visits == 1
 
 
 @pytest.mark.parametrize(("lateral", "through"), [(0.3, True), (1.0, False)])
@@ -264,7 +264,7 @@ def test_a_door_in_the_side_of_a_corridor_is_passed_and_not_gone_through(lateral
     session.heed(NOTHING, Place(3.0, 0.0, 0.0))
     session._going = None
     session.heed(NOTHING, Place(5.5, 0.0, 0.0))
-    assert (session._clues[0].visits == 1) == through
+    assert (session._leads._clues[0].visits == 1) == through
 
 
 def test_far_from_the_door_one_came_through_another_one_leads_at_once() -> None:
@@ -311,3 +311,14 @@ def test_a_turn_away_from_a_covered_camera_does_not_tell_either() -> None:
         session.heed(poor(), Place(0.0, 0.0, math.radians(70)))  # and 60 more
     session.heed(NOTHING, Place(0.0, 0.0, math.radians(110)))
     assert list(session._trail._overs) == []
+
+
+@pytest.mark.parametrize("degrees", range(-60, 61, 5))
+def test_no_turn_that_is_told_to_somebody_who_overdoes_them_is_a_tie_between_two_spoken_ones(degrees: int) -> None:
+    """Spoken turns are of 5 degrees: in which a tie ends would be up to the last digit of the odometry."""
+    trail = Trail()
+    trail._overs.append(math.radians(60))
+    told_turn = math.degrees(trail.turn(math.radians(degrees)).bearing)
+    assert abs(told_turn) <= abs(degrees)
+    assert told_turn * degrees >= 0
+    assert abs(told_turn / 5 % 1 - 0.5) > 0.01
