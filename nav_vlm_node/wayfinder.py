@@ -78,13 +78,17 @@ class Wayfinder:
         style, since = self.guide.options.style, frame.stamp - self._stamp
         jumped = math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
         before = self._goal, self._session, self._stamp, self._place, self._told
+        at_once, sure = False, instruction.status is Status.OK and one_look_is_enough(instruction)
         if goal != self._goal or not 0.0 <= since <= FORGOTTEN or jumped:
             self._goal, self._session, self._told = goal, Session(style, goal), None
-        elif since < AT_ONCE and _same(place, self._place) and style == self._session.style:
-            again = self._once_more(instruction)
-            if again is not None:
-                return again
+        else:
+            at_once = since < AT_ONCE and _same(place, self._place) and style == self._session.style
+        again = self._once_more(instruction) if at_once else None
+        if again is not None and not sure:
+            return again
         self._session = copy.deepcopy(self._session)  # so that it can be taken back
+        if at_once:
+            self._session.undone()
         self._stamp, self._place, self._session.style = frame.stamp, place, style
 
         def ask(text: str) -> Instruction:
@@ -97,7 +101,7 @@ class Wayfinder:
         if guidance.searching:
             message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
             self._told = replace(guidance.instruction, status=Status.SEARCHING, message=message)
-        answer = self._told
+        answer = self._told if again is None or not guidance.searching else again
         age = math.nan if now is None else now() - frame.stamp
         if abs(age) > self.guide.options.max_answer_age:  # the session's own question took too long
             why = f"the image was {age:.1f} s old when memory had spoken"
@@ -110,10 +114,8 @@ class Wayfinder:
         return answer
 
     def _once_more(self, instruction: Instruction) -> Instruction | None:
-        """What was said a moment ago, where the picture still does not tell, or not enough to send anybody: nothing has
-        come of it yet. With what this picture warns of; None where the camera shows nothing any more."""
-        if instruction.status is Status.OK and one_look_is_enough(instruction):
-            return instruction
+        """What was said a moment ago, for where this picture sends nobody to the goal either: nothing has come of it
+        yet. With what this picture warns of; None where the camera shows nothing any more."""
         last = self._told
         if last is None or instruction.status is Status.POOR_IMAGE or last.status is Status.POOR_IMAGE:
             return None

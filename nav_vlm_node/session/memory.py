@@ -85,6 +85,10 @@ class Session:
         self._trail.leave(guidance.instruction)
         return guidance
 
+    def undone(self) -> None:
+        """What was told last has not been done yet: nothing comes of it. Call it before the answer of the next look."""
+        self._trail.undone()
+
     def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
         if instruction.status is Status.OK:
             direction, distance = told(instruction.steps)

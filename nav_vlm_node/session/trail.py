@@ -101,6 +101,10 @@ class Trail:
         self._leg = wrap(self.places[-1].yaw + direction) if leg else NAN
         self._look = NAN if leg or abs(direction) > HEADINGS[5] else direction
 
+    def undone(self) -> None:
+        """Notes that nobody has gone or turned yet where they were sent last."""
+        self._leg = self._look = NAN
+
     def turned(self) -> None:
         """Notes that the wearer was told to turn without a place that is known: the next turn tells nothing."""
         self._look = NAN

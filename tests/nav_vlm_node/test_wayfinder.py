@@ -99,6 +99,19 @@ def test_who_asks_again_at_once_is_not_sent_by_what_one_look_left_open() -> None
     assert look(half_sure, place=Place(1.0, 0.0, 0.0), stamp=9.0).status is Status.OK, "another look agrees"
 
 
+def test_who_asks_again_at_once_is_not_sent_to_a_goal_that_was_found_not_to_be_there() -> None:
+    """What memory has ruled out stays so, however sure one picture is."""
+    answers = {EXIT: "Move 0.5 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    first = look(wayfinder)
+    assert first.text == "It may be within reach."
+    again = look(wayfinder, stamp=1.5)
+    assert (again.status, again.text) == (first.status, first.text)
+    answers[EXIT] = "Move 2 metres to the exit."
+    found = look(wayfinder, stamp=2.0)
+    assert (found.status, found.text) == (Status.OK, answers[EXIT]), "another one, which is believed"
+
+
 @pytest.mark.parametrize("stamp", [1.0 + FORGOTTEN + 1, 0.5])
 def test_a_long_pause_or_a_clock_set_back_forgets(stamp: float) -> None:
     wayfinder, _ = finder()
