@@ -16,7 +16,7 @@ from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LOOKS, Guidance, Place, Session
 from nav_vlm_node.session.clues import EXIT_SIGN, seen_in
 from nav_vlm_node.session.trail import TRIES, Trail, beyond
-from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, moves, said, turn_of, way
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, moves, said, turn_of, way
 
 
 def warning(degrees: float, distance: float, landmark: str = "stairs") -> Step:

@@ -12,7 +12,7 @@ from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, TRIES, Place, Session
 from nav_vlm_node.session.clues import TURNED
 from nav_vlm_node.session.trail import beyond
-from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
 
 def test_a_near_open_door_is_gone_through_and_not_gone_back_to() -> None:

@@ -14,7 +14,7 @@ from nav_vlm_node.language import parse
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, SURE, TRIES, Guidance, Place, Session
 from nav_vlm_node.session.trail import beyond
-from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
 
 def test_a_way_to_the_goal_is_told_as_it_is() -> None:

@@ -12,7 +12,7 @@ from nav_vlm_node.session import Place, Session
 from nav_vlm_node.session.leaves import AROUND, ROOM, Leaves
 from nav_vlm_node.session.sought import DOUBTS
 from nav_vlm_node.session.trail import TRIES, beyond, heading_to
-from tests.nav_vlm_node.session_answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
 
 def leaf(degrees: float, distance: float) -> Step:
