@@ -73,6 +73,24 @@ def test_a_wall_between_is_not_arrived(stage: Stage) -> None:
     assert not stage.arrived(8.5, 4.6, "exit")  # behind it, outside
 
 
+def test_a_chair_is_not_reached_through_a_wall() -> None:
+    """It stands with its back to a wall; on the other side of it, or beside the door there, nobody has arrived."""
+    rooms = (Room(name="hall", x=(0.0, 8.0), y=(0.0, 3.0)), Room(name="ward", x=(0.0, 8.0), y=(3.2, 7.0)))
+    walls = (OnWall(kind="open door", room="ward", wall="south", at=5.0, to="hall"),)
+    chair = Thing(kind="chair", x=3.9, y=2.65, yaw=-90.0)
+    walk = Walk(x=1.0, y=6.0, yaw=0.0, goal="chair", kind="C")
+    stage = Stage(FloorPlan(name="wards", rooms=rooms, walls=walls, things=(chair,), walks=(walk,)))
+    ward = [(x / 10, y / 10) for x in range(30, 56, 2) for y in range(35, 42, 2)]
+    reached = [here for here in ward if stage.arrived(*here, "chair")]
+    assert all(stage.space.in_sight(here, (chair.x, chair.y)) for here in reached)
+    assert not stage.arrived(3.9, 3.5, "chair")
+    assert not stage.arrived(4.3, 3.5, "chair"), "who sees only the floor beside it"
+    assert stage.arrived(3.9, 1.7, "chair")
+    end = stage.way((walk.x, walk.y), "chair")[-1]
+    assert end[1] < 3.2
+    assert stage.space.in_sight(end, (chair.x, chair.y))
+
+
 def test_the_same_seed_is_the_same_walk(stage: Stage) -> None:
     one, two = (run(stage, WALK, RandomGuide(), 5) for _ in range(2))
     assert records.to_json(one) == records.to_json(two)

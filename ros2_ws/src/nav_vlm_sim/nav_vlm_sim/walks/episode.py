@@ -134,10 +134,13 @@ class Stage:
         return self._cut(found, goal) if found else []
 
     def _approaches(self, item: Item) -> list[Point]:
-        """Where somebody can stand who is at a thing: before it, or anywhere around what stands free."""
+        """Where somebody can stand who is at a thing: before it, or anywhere around what stands free, on this side of
+        the walls."""
         known = self._near.get(id(item))
         if known is None:
             known = [point for point in around(item) if self.space.nearest(*point)[0] >= TIGHT]
+            if item.kind not in ON_WALLS:
+                known = [point for point in known if self.space.in_sight(point, (item.x, item.y))]
             self._near[id(item)] = known
         return known
 
@@ -150,9 +153,10 @@ class Stage:
     def arrived(self, x: float, y: float, goal: str) -> bool:
         """Whether somebody who stands there has arrived."""
         for item in self.goals(goal):
-            near = gap_to(item, x, y) <= ARRIVED
-            if near and any(self.space.in_sight((x, y), to) for to in self._approaches(item)):
-                return True
+            if gap_to(item, x, y) <= ARRIVED:
+                places = self._approaches(item) if item.kind in (*ON_WALLS, "stairs") else [(item.x, item.y)]
+                if any(self.space.in_sight((x, y), to) for to in places):
+                    return True
         return False
 
     def _cut(self, way: list[Point], goal: str) -> list[Point]:
