@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.score import wilson
 from nav_vlm_node.vlm.scripted import ScriptedEngine
+from nav_vlm_sim.walks import episode as module
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import MOST_QUESTIONS, Episode, Situation, Stage, Turn, far_end, run
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk
@@ -235,6 +236,17 @@ def test_somebody_gives_up(stage: Stage) -> None:
     assert episode.length == 0
     assert summarise([episode])["abstention_rate"]["value"] == 1.0
     assert spl(episode) == 0.0
+
+
+def test_who_arrives_by_the_last_answer_has_arrived(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(stage, WALK, OracleGuide(), 1)
+    assert whole.arrived
+    for limit, value in (("MOST_QUESTIONS", len(whole.turns)), ("MOST_TIME", whole.time)):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, limit, value)
+            assert records.to_json(run(stage, WALK, OracleGuide(), 1)) == records.to_json(whole)
+            patch.setattr(module, limit, value - 1)
+            assert not run(stage, WALK, OracleGuide(), 1).arrived
 
 
 def test_the_model_guide_is_shown_what_is_there_and_asked_the_question(stage: Stage) -> None:

@@ -235,7 +235,6 @@ def run(
     guide.begin(seed)
     while body.time < MOST_TIME and len(episode.turns) < MOST_QUESTIONS:
         if stage.arrived(body.x, body.y, walk.goal):
-            episode.arrived = True
             break
         way = stage.way((body.x, body.y), walk.goal)
         situation = Situation(
@@ -251,6 +250,7 @@ def run(
         episode.silent += thinking + MANNERS[manner].reaction
         body.wait(thinking + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
         body.obey([as_heard(step) for step in instruction.steps])
+    episode.arrived = body.time <= MOST_TIME and stage.arrived(body.x, body.y, walk.goal)
     episode.time = body.time
     episode.length = sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(body.track))
     return episode
