@@ -39,6 +39,7 @@ class Wayfinder:
         self._session = Session()
         self._stamp = -math.inf
         self._place = Place(0.0, 0.0, 0.0)
+        self._epoch = 0
         self._told: Instruction | None = None  # last
 
     def forget(self) -> None:
@@ -51,6 +52,7 @@ class Wayfinder:
         query: str,
         place: Place | None,
         *,
+        epoch: int = 0,
         query_id: str = "",
         priority: int = 0,
         now: Callable[[], float] | None = None,
@@ -60,6 +62,7 @@ class Wayfinder:
         cancel: threading.Event | None = None,
     ) -> Instruction:
         """As `Guide.answer`. place: where the wearer was when `frame` was taken, by odometry; None where nobody knows.
+        epoch: of that odometry: another number says that it has begun anew, and that earlier places mean nothing now.
 
         An answer that only leads on by memory has the status SEARCHING. With a place, directions are not let out before
         the answer is whole: the memory may know better.
@@ -76,8 +79,8 @@ class Wayfinder:
         if instruction.status is Status.OK and math.isnan(told(instruction.steps)[0]):
             return instruction  # about what is in the way, or known to nobody: no step towards the goal
         style, since = self.guide.options.style, frame.stamp - self._stamp
-        jumped = math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
-        before = self._goal, self._session, self._stamp, self._place, self._told
+        jumped = epoch != self._epoch or math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
+        before = self._goal, self._session, self._stamp, self._place, self._epoch, self._told
         at_once, sure = False, instruction.status is Status.OK and one_look_is_enough(instruction)
         if goal != self._goal or not 0.0 <= since <= FORGOTTEN or jumped:
             self._goal, self._session, self._told = goal, Session(style, goal), None
@@ -89,7 +92,7 @@ class Wayfinder:
         self._session = copy.deepcopy(self._session)  # so that it can be taken back
         if at_once:
             self._session.undone()
-        self._stamp, self._place, self._session.style = frame.stamp, place, style
+        self._stamp, self._place, self._epoch, self._session.style = frame.stamp, place, epoch, style
 
         def ask(text: str) -> Instruction:
             """About the same picture, whose age is looked at when all is said."""
@@ -110,7 +113,7 @@ class Wayfinder:
                 image_age=age, message=why,
             )  # fmt: skip
         if answer is not self._told or (cancel is not None and cancel.is_set()):  # nobody hears it: nothing was told
-            self._goal, self._session, self._stamp, self._place, self._told = before
+            self._goal, self._session, self._stamp, self._place, self._epoch, self._told = before
         return answer
 
     def _once_more(self, instruction: Instruction) -> Instruction | None:

@@ -32,14 +32,13 @@ from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
 from nav_vlm_node.ros.conversions import instruction_to_ros
 from nav_vlm_node.ros.engines import load_configured_engine, wait_until_ready
 from nav_vlm_node.ros.guide_action import GuideAction
-from nav_vlm_node.ros.odometry import OdometryFeed
+from nav_vlm_node.ros.odometry import Known, OdometryFeed
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
 from nav_vlm_node.ros.run import main_of
 from nav_vlm_node.ros.services import Services, repeated
 from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
-from nav_vlm_node.session import Place
 from nav_vlm_node.vlm.protocol import Engine
 from nav_vlm_node.wayfinder import Wayfinder
 
@@ -169,11 +168,13 @@ class GuideNode(LifecycleNode):
             if isinstance(found, Missing):
                 ticket.refuse(found.status, found.message)
                 return
+            known = self._place_of(found, ticket.query)
             ticket.finish(
                 wayfinder.answer(
                     found,
                     ticket.query,
-                    self._place_of(found, ticket.query),
+                    None if known is None else known.place,
+                    epoch=0 if known is None else known.epoch,
                     query_id=ticket.query_id,
                     priority=ticket.priority,
                     now=self.now,
@@ -187,7 +188,7 @@ class GuideNode(LifecycleNode):
             self.log.error(f"question {ticket.query_id}: {traceback.format_exc()}")
             ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
 
-    def _place_of(self, frame: Frame, query: str) -> Place | None:
+    def _place_of(self, frame: Frame, query: str) -> Known | None:
         """Where the wearer was for that picture; None, without waiting, where the question is for no place."""
         if not self._value("remember_way") or landmark_of(query) is None:
             return None

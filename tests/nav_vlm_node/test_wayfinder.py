@@ -36,8 +36,10 @@ def finder(answers: Any = NOT_THERE, probability: float = 1.0) -> tuple[Wayfinde
     return Wayfinder(Guide(engine)), engine
 
 
-def look(wayfinder: Wayfinder, query: str = EXIT, place: Place | None = HERE, stamp: float = 1.0) -> Instruction:
-    return wayfinder.answer(Frame(room(), stamp=stamp), query, place)
+def look(
+    wayfinder: Wayfinder, query: str = EXIT, place: Place | None = HERE, stamp: float = 1.0, epoch: int = 0
+) -> Instruction:
+    return wayfinder.answer(Frame(room(), stamp=stamp), query, place, epoch=epoch)
 
 
 def heading(instruction: Instruction) -> float:
@@ -268,6 +270,20 @@ def test_odometry_that_begins_anew_leads_nobody_by_memory() -> None:
     look(walked, place=HERE)
     answers.update(NOT_THERE)
     assert "move" in look(walked, place=Place(4.0, 0.0, 1.0), stamp=6.0).text, "who walked is still led"
+
+
+@pytest.mark.parametrize(("place", "stamp"), [(Place(20.0, 5.0, 0.0), 21.0), (Place(0.3, 0.0, math.pi / 2), 2.0)])
+def test_another_odometry_leads_nobody_by_memory_however_far_somebody_may_have_walked(
+    place: Place, stamp: float
+) -> None:
+    answers = {EXIT: "Move 8 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    look(wayfinder, place=place, epoch=1)
+    answers.update(NOT_THERE)
+    found = look(wayfinder, stamp=stamp, epoch=2)
+    assert found.text.endswith("No exit in view. Turn left 60 degrees.")
+    back = Place(0.0, 0.0, math.radians(-60))
+    assert heading(look(wayfinder, place=back, stamp=stamp + 5.0, epoch=2)) < 0, "and from then on it is remembered"
 
 
 def test_the_second_question_is_asked_however_slow_the_first_answer_was() -> None:
