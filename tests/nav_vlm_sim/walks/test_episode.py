@@ -262,10 +262,52 @@ def test_the_model_guide_is_shown_what_is_there_and_asked_the_question(stage: St
 def test_a_late_answer_costs_the_way_that_was_walked_meanwhile(stage: Stage) -> None:
     stands = run(stage, WALK, OracleGuide(), 1)
     late = [run(stage, WALK, DelayedGuide(OracleGuide(), seconds), 1, thinking=0.0) for seconds in (0.0, 1.0, 3.0)]
-    gone = [math.dist((WALK.x, WALK.y), (e.turns[0].x, e.turns[0].y)) for e in late]
+    heard = [next(m for m in e.track if m.time >= e.turns[0].late - 1e-9) for e in late]
+    gone = [math.dist((WALK.x, WALK.y), (m.x, m.y)) for m in heard]
     assert gone == pytest.approx([0.0, SLOW * 1.0, SLOW * 3.0], abs=0.02)
-    assert stands.turns[0].x == WALK.x
-    assert [e.turns[0].time for e in late] == pytest.approx([0.0, 1.0, 3.0])
+    assert stands.turns[0].late == 0.0
+    assert [e.turns[0].late for e in late] == pytest.approx([0.0, 1.0, 3.0])
+
+
+class Seeing(OracleGuide):
+    """For tests: keeps where everybody was when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, float, float, list[float]]] = []
+
+    def tell(self, situation: Situation) -> Instruction:
+        body, people = situation.body, situation.body.crowd.people
+        self.asked.append((situation.time, body.x, body.y, [round(v, 3) for p in people for v in (p.x, p.y)]))
+        return super().tell(situation)
+
+
+def test_a_late_answer_is_kept_with_the_place_of_its_picture_and_judged_where_it_is_heard() -> None:
+    """The exit is to the left in front of them when they ask, and behind them when they hear it."""
+    walker = Thing(kind="person", x=2.0, y=0.6, yaw=0.0, speed=0.8)
+    walk = Walk(x=2.0, y=2.0, yaw=0.0, goal="exit", kind="A")
+    exits = (OnWall(kind="exit", room="room", wall="north", at=3.5),)
+    room = Room(name="room", x=(0.0, 12.0), y=(0.0, 6.0))
+    stage = Stage(FloorPlan(name="late", rooms=(room,), walls=exits, things=(walker,), walks=(walk,)))
+    guide = Seeing()
+    episode = run(stage, walk, DelayedGuide(guide, 8.0), 1, thinking=0.0)
+    kept = [(t.time, t.x, t.y, [v for p in t.people for v in p[:2]]) for t in episode.turns]
+    assert kept == guide.asked
+    first = episode.turns[0]
+    assert math.radians(60) < first.direction < math.radians(80)
+    assert first.wanted > math.radians(100), "from where it is heard"
+    assert first.away is False
+    assert first.late == pytest.approx(8.0)
+
+
+def test_an_answer_that_is_heard_at_the_goal_is_not_judged(stage: Stage) -> None:
+    """They walk on into its reach while they wait."""
+    near = replace(WALK, x=8.5, y=1.5, yaw=90.0)
+    episode = run(stage, near, DelayedGuide(ConstantGuide(), 6.0), 1, thinking=0.0)
+    assert episode.arrived
+    (turn,) = episode.turns
+    assert (turn.reversal, turn.away, turn.astray) == (None, None, None)
+    assert math.isnan(turn.wanted)
+    assert (episode.words, episode.time) == (0, pytest.approx(6.0)), "nobody needs it any more"
 
 
 def test_who_walks_on_stops_before_what_the_cane_finds(stage: Stage) -> None:

@@ -60,12 +60,13 @@ class Guiding(Protocol):
 
 @dataclass
 class Turn:
-    """One question and answer. wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the
-    answer sends to the other side, and neither along the way around something nor to another goal of that name in
+    """One question and answer. time, x, y, yaw: of the question, and of its picture. late: seconds until the answer is
+    heard, in which somebody may have walked on; it is judged from there, and not at all by who has arrived meanwhile.
+    wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the answer sends to the other side, and neither along the way around something nor to another goal of that name in
     sight, nor, where the exit is the goal, to an exit sign in sight; None where it gives no direction, or the way is
     nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. away: a direction
     leads more than a right angle away from all that; None where there is none. leg: the answer has somebody walk.
-    people: [x, y, heading] of everybody who moves, in the crowd's order."""
+    people: [x, y, heading] of everybody who moves, in the crowd's order, at the question."""
 
     time: float
     x: float
@@ -80,6 +81,7 @@ class Turn:
     away: bool | None = None
     leg: bool = False
     people: list[list[float]] = field(default_factory=list)
+    late: float = 0.0
 
     @property
     def searching(self) -> bool:
@@ -242,9 +244,15 @@ def run(
             picture=lambda: stage.picture(crowd, camera_pose(seed, body.time, body.x, body.y, body.yaw)),
             world=stage.space, body=body, way=way,
         )  # fmt: skip
+        asked, people = body.track[-1], [[round(v, 3) for v in (p.x, p.y, p.heading)] for p in crowd.people]
         instruction = guide.tell(situation)
-        episode.turns.append(_turn(stage, walk, body, way, instruction))
-        episode.turns[-1].people = [[round(v, 3) for v in (p.x, p.y, p.heading)] for p in crowd.people]
+        if late := body.time > asked.time:  # who walks on meanwhile hears the answer elsewhere
+            way = stage.way((body.x, body.y), walk.goal)
+        too_late = late and stage.arrived(body.x, body.y, walk.goal)
+        episode.turns.append(_turn(stage, walk, asked, body, [] if too_late else way, instruction))
+        episode.turns[-1].people = people
+        if too_late:
+            break
         words = len(instruction.text.split())
         episode.words += words
         episode.silent += thinking + MANNERS[manner].reaction
@@ -261,7 +269,10 @@ def as_heard(step: Step) -> Step:
     return replace(step, bearing=float(np.float32(step.bearing)), distance=float(np.float32(step.distance)))
 
 
-def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
+def _turn(
+    stage: Stage, walk: Walk, asked: Moment, body: Walker, way: list[Point], instruction: Instruction
+) -> Turn:
+    """asked: when and from where. body: where the answer is heard. way: from there; [] where nobody needs one."""
     wanted = _bearing(body, far_end(stage.space, way))
     sent, _ = told(instruction.steps)
     wrong = away = None
@@ -275,9 +286,10 @@ def _turn(stage: Stage, walk: Walk, body: Walker, way: list[Point], instruction:
             wrong = side(sent) * side(wanted) < 0 and off > OFF_CENTRE
     leads = instruction.status in (Status.OK, Status.NOT_VISIBLE)
     return Turn(
-        body.time, body.x, body.y, body.yaw, instruction.status.name, instruction.text, sent if leads else math.nan,
-        wanted, wrong if leads else None, wrong if instruction.status is Status.SEARCHING else None,
-        away if leads else None, any(step.action is Action.MOVE for step in instruction.steps),
+        asked.time, asked.x, asked.y, asked.yaw, instruction.status.name, instruction.text,
+        sent if leads else math.nan, wanted, wrong if leads else None,
+        wrong if instruction.status is Status.SEARCHING else None, away if leads else None,
+        any(step.action is Action.MOVE for step in instruction.steps), late=body.time - asked.time,
     )  # fmt: skip
 
 
