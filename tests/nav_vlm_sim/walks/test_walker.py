@@ -16,7 +16,7 @@ from nav_vlm_sim.walks.building import build
 from nav_vlm_sim.walks.crowd import Crowd, Person
 from nav_vlm_sim.walks.floorplan import FloorPlan, Room, Thing
 from nav_vlm_sim.walks.space import Space, solids_of
-from nav_vlm_sim.walks.walker import BODY, HARD, LEG, MANNERS, SLOW, Manner, Walker
+from nav_vlm_sim.walks.walker import BODY, HARD, LEG, MANNERS, SLOW, Manner, Touches, Walker
 
 EXACT = replace(MANNERS["average"], over_turn=(0.0, 0.0), length=0.0, veer=0.0, missed=0.0)
 ROOM = Room(name="room", x=(0.0, 8.0), y=(0.0, 6.0))
@@ -100,13 +100,30 @@ def test_what_the_cane_misses_is_met_at_full_speed() -> None:
     table = Thing(kind="table", x=4.0, y=3.0)
     body = walker(2, 3, 0, table, manner=replace(EXACT, missed=1.0))
     assert not body.walk(LEG)
-    assert body.touches.collisions == 1
+    assert body.touches == Touches(collisions=1), "what is touched is no near miss"
     body = walker(2, 3, 0, table, manner=replace(EXACT, missed=1.0))
     gap = body.space.nearest(2, 3)[0]
     body.walk(LEG, [Step(Action.CAUTION, 0.0, gap, "table")])
     assert body.touches.collisions == 0  # warned, one walks slowly
     assert body.touches.contacts == 1
     assert SLOW < HARD
+
+
+def test_what_is_passed_closely_is_a_near_miss_and_what_is_touched_then_is_none() -> None:
+    """A person beside the way: passed at 0.05 metres; walked up to, and then into."""
+    aside = Person(item=0, x=3.0, y=3.0 + 2 * BODY + 0.05, heading=0.0, pace=0.0, left=0.0, length=0.0)
+    body = walker(2, 3, 0, people=(aside,))
+    body.walk(LEG)
+    assert body.touches == Touches(near_misses=1)
+    body.walk(LEG)
+    assert body.touches == Touches(near_misses=1), "once for each passing"
+    ahead = replace(aside, y=3.0)
+    body = walker(2, 3, 0, people=(ahead,), manner=replace(EXACT, missed=1.0))
+    body.walk(ahead.x - 2 - 2 * BODY - 0.05)
+    assert body.touches == Touches(near_misses=1)
+    body.walk(LEG)
+    assert body.touches.near_misses == 0
+    assert body.touches.collisions + body.touches.contacts == 1
 
 
 def test_something_in_the_way_is_gone_around() -> None:
@@ -170,7 +187,7 @@ def test_a_person_who_is_run_into_is_a_collision() -> None:
     person = Person(item=0, x=4.0, y=3.0, heading=0.0, pace=0.0, left=0.0, length=0.0)
     body = walker(2, 3, 0, people=(person,), manner=replace(EXACT, missed=1.0))
     body.walk(LEG)
-    assert body.touches.collisions == 1
+    assert body.touches == Touches(collisions=1)
 
 
 @pytest.mark.parametrize(("degrees", "goes"), [(0, False), (60, False), (90, True), (140, True), (180, True)])
