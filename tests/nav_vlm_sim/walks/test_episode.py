@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -414,6 +415,29 @@ def test_what_a_search_says_is_counted_by_itself() -> None:
     found = summarise([replace(straight(4.0), turns=turns)])
     assert (found["search_reversal_rate"]["value"], found["search_reversal_rate"]["n"]) == (0.5, 2)
     assert found["reversal_rate"]["n"] == 0
+
+
+@pytest.mark.parametrize("thinking", [0.0, 1.0])
+def test_silence_is_all_the_time_without_a_word_or_a_step(thinking: float) -> None:
+    """Of who is told to turn, in three words and two seconds late, and of who is led: also the time of turning, of
+    standing until an answer comes, and of feeling for a way around something."""
+    room = Room(name="room", x=(0.0, 12.0), y=(0.0, 6.0))
+    walk = Walk(x=6.0, y=3.0, yaw=0.0, goal="exit", kind="A")
+    exits = (OnWall(kind="exit", room="room", wall="west", at=0.8),)
+    stage = Stage(FloorPlan(name="still", rooms=(room,), walls=exits, walks=(walk,)))
+
+    class Turning(ConstantGuide):
+        def tell(self, situation: Situation) -> Instruction:
+            situation.body.wait(2.0)
+            return replace(super().tell(situation), steps=(Step(Action.TURN, math.pi / 2),), text="Turn left now.")
+
+    episode = run(stage, walk, Turning(), 1, thinking=thinking)
+    assert episode.length == 0.0
+    assert episode.silent == pytest.approx(episode.time - len(episode.turns), abs=0.06 * len(episode.turns))
+    walked = run(stage, walk, OracleGuide(), 1, thinking=thinking)
+    moving = sum(b.time - a.time for a, b in itertools.pairwise(walked.track) if (a.x, a.y) != (b.x, b.y))
+    assert moving > 2.0
+    assert walked.silent == pytest.approx(walked.time - moving - walked.words / 3.0)
 
 
 def test_an_empty_summary_has_no_figures() -> None:

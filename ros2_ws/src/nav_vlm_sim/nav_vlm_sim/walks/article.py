@@ -53,7 +53,10 @@ def article(number: int, walk: Kept, stage: Stage, photos: Mapping[int, bytes]) 
 
 
 def _turn(k: int, asked: int, turn: Turn, photo: bytes | None) -> str:
-    lines = [("Wanted", direction_words(turn.wanted) or "nothing: there, or no way is known from here"), ("Told", _told(turn))]
+    lines = [
+        ("Wanted", direction_words(turn.wanted) or "nothing: there, or no way is known from here"),
+        ("Told", _told(turn)),
+    ]
     shown = "".join(f"<dt>{what}</dt><dd>{said}</dd>" for what, said in lines)
     css = "good" if turn.status in GOOD else "half"
     wrong = '<span class="mark bad">reversal: to the other side</span>' if turn.reversal else ""

@@ -62,11 +62,12 @@ class Guiding(Protocol):
 class Turn:
     """One question and answer. time, x, y, yaw: of the question, and of its picture. late: seconds until the answer is
     heard, in which somebody may have walked on; it is judged from there, and not at all by who has arrived meanwhile.
-    wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the answer sends to the other side, and neither along the way around something nor to another goal of that name in
-    sight, nor, where the exit is the goal, to an exit sign in sight; None where it gives no direction, or the way is
-    nearly ahead. astray: the same of an answer that only looks elsewhere or leads on by memory. away: a direction
-    leads more than a right angle away from all that; None where there is none. leg: the answer has somebody walk.
-    people: [x, y, heading] of everybody who moves, in the crowd's order, at the question."""
+    wanted: the bearing of where the way goes as far as one can see [rad]. reversal: the answer sends to the other side,
+    and neither along the way around something nor to another goal of that name in sight, nor, where the exit is the
+    goal, to an exit sign in sight; None where it gives no direction, or the way is nearly ahead. astray: the same of an
+    answer that only looks elsewhere or leads on by memory. away: a direction leads more than a right angle away from
+    all that; None where there is none. leg: the answer has somebody walk. people: [x, y, heading] of everybody who
+    moves, in the crowd's order, at the question."""
 
     time: float
     x: float
@@ -92,7 +93,7 @@ class Turn:
 @dataclass
 class Episode:
     """What happened. shortest: metres of the shortest safe path to where the walk counts as arrived; reference: that
-    path. silent: seconds in which nothing was said and nobody walked."""
+    path. silent: seconds in which nothing was said and nobody walked, also those of turning on the spot."""
 
     plan: str
     seed: int
@@ -255,11 +256,12 @@ def run(
             break
         words = len(instruction.text.split())
         episode.words += words
-        episode.silent += thinking + MANNERS[manner].reaction
         body.wait(thinking + words / WORDS_PER_SECOND + MANNERS[manner].reaction)
         body.obey([as_heard(step) for step in instruction.steps])
     episode.arrived = body.time <= MOST_TIME and stage.arrived(body.x, body.y, walk.goal)
     episode.time = body.time
+    still = sum(b.time - a.time for a, b in itertools.pairwise(body.track) if (a.x, a.y) == (b.x, b.y))
+    episode.silent = max(0.0, still - episode.words / WORDS_PER_SECOND)
     episode.length = sum(math.dist((a.x, a.y), (b.x, b.y)) for a, b in itertools.pairwise(body.track))
     return episode
 
@@ -269,9 +271,7 @@ def as_heard(step: Step) -> Step:
     return replace(step, bearing=float(np.float32(step.bearing)), distance=float(np.float32(step.distance)))
 
 
-def _turn(
-    stage: Stage, walk: Walk, asked: Moment, body: Walker, way: list[Point], instruction: Instruction
-) -> Turn:
+def _turn(stage: Stage, walk: Walk, asked: Moment, body: Walker, way: list[Point], instruction: Instruction) -> Turn:
     """asked: when and from where. body: where the answer is heard. way: from there; [] where nobody needs one."""
     wanted = _bearing(body, far_end(stage.space, way))
     sent, _ = told(instruction.steps)

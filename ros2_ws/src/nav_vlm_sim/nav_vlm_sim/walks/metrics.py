@@ -65,7 +65,7 @@ MEANS: dict[str, tuple[str, Callable[[Episode], float]]] = {
     "near_misses_per_episode": ("passed at full speed within 0.1 m", lambda e: float(e.touches.near_misses)),
     "time_s": ("seconds", lambda e: e.time),
     "length_m": ("metres walked", lambda e: e.length),
-    "silent_s": ("seconds without a word or a step", lambda e: e.silent),
+    "silent_s": ("seconds without a word or a step, turning too", lambda e: e.silent),
     "instructions_per_episode": ("questions asked", lambda e: float(len(e.turns))),
 }
 # name -> (what it is, above the line, below it): of all episodes together
