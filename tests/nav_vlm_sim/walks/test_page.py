@@ -18,7 +18,7 @@ from nav_vlm_node.instruction import Instruction
 from nav_vlm_sim import cli
 from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import Picture, Situation, Stage, run
-from nav_vlm_sim.walks.evaluate import EPISODES, Settings
+from nav_vlm_sim.walks.evaluate import EPISODES, Settings, tasks_of
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk, plan_to_json, read_plan
 from nav_vlm_sim.walks.guides import ConstantGuide, OracleGuide
 from nav_vlm_sim.walks.page import PAGE, write_page
@@ -85,7 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def walked(folder: Path) -> Walked:
     settings = Settings(episodes=1, seed=0, guides=("oracle", "constant"), plans=(str(folder / "my plan.yaml"),))
-    page = write_page(folder, settings, quiet=True)
+    page = write_page(folder, settings, tasks_of(settings), quiet=True)
     return Walked(folder, settings, page, page.read_text(encoding="utf-8"))
 
 
@@ -248,19 +248,29 @@ def test_a_plan_that_was_changed_is_not_drawn(walked: Walked, tmp_path: Path) ->
     lines = (walked.out / EPISODES).read_text().replace(str(walked.out / "my plan.yaml"), str(plan))
     (tmp_path / EPISODES).write_text(lines)
     (tmp_path / PAGE).write_text("an older page")
+    settings = replace(walked.settings, plans=(str(plan),))
     with pytest.raises(UserError, match="'two <rooms>' is not what it was"):
-        write_page(tmp_path, replace(walked.settings, plans=(str(plan),)), quiet=True)
+        write_page(tmp_path, settings, tasks_of(settings), quiet=True)
     assert (tmp_path / PAGE).read_text() == "an older page"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([EPISODES, PAGE, plan.name])
 
 
 def test_no_walks_no_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UserError, match="holds no walks of model"):
-        write_page(tmp_path, Settings(episodes=1, seed=0, guides=("model",)))
+        write_page(tmp_path, Settings(episodes=1, seed=0, guides=("model",)), [])
     assert list(tmp_path.iterdir()) == []
     assert cli.main(["evaluate", "--episodes", "1", "--guides", "oracle", "--page"]) == 2
     assert "--page: give --out as well" in capsys.readouterr().err
     assert picked([]) == []
+
+
+def test_figures_are_of_this_evaluation_whatever_else_is_kept_there(walked: Walked, tmp_path: Path) -> None:
+    """Its folder holds another walk under one of the guides, as after a call for more episodes."""
+    lines = (walked.out / EPISODES).read_text()
+    first = next(line for line in lines.splitlines() if '"oracle ' in line)
+    (tmp_path / EPISODES).write_text(lines + first.replace(" 0 0", " 0 77", 1) + "\n")
+    page = write_page(tmp_path, walked.settings, tasks_of(walked.settings), quiet=True)
+    assert page.read_text(encoding="utf-8") == walked.text
 
 
 def test_the_command_writes_it(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nav_vlm_sim.walks.evaluate import Settings, evaluate
+    from nav_vlm_sim.walks.evaluate import Settings, evaluate, tasks_of
     from nav_vlm_sim.walks.guides import GUIDES
     from nav_vlm_sim.walks.page import write_page
 
@@ -64,9 +64,10 @@ def _run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="nav-vlm-walks-") as folder:
             figures = evaluate(settings, Path(folder), workers=args.workers, ray=args.ray)
     else:
-        figures = evaluate(settings, args.out, workers=args.workers, ray=args.ray)
+        tasks = tasks_of(settings)
+        figures = evaluate(settings, args.out, tasks=tasks, workers=args.workers, ray=args.ray)
         if args.page:
-            write_page(args.out, settings)
+            write_page(args.out, settings, tasks)
     if args.results is not None:
         results.write(args.results, {**facts, **figures})
     if args.json:

@@ -78,15 +78,27 @@ class Task:
         return f"{self.guide} {self.plan} {self.walk} {self.seed}"
 
 
+def tasks_of(settings: Settings) -> list[Task]:
+    """Every walk of an evaluation, under every guide. Raises UserError."""
+    return [Task(guide, *place) for place in places(settings) for guide in settings.guides]
+
+
 def evaluate(
-    settings: Settings, out: Path, *, workers: int | None = None, ray: str | None = None, quiet: bool = False
+    settings: Settings,
+    out: Path,
+    *,
+    tasks: Sequence[Task] | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Walks everything that `out` does not hold yet, and what came out of it. Raises UserError.
 
-    Interrupted, the same call goes on where it stopped. The result depends on the settings alone. ray: None for
-    processes of this machine, "" for a Ray of its own, else the address of one.
+    Interrupted, the same call goes on where it stopped. The result depends on the settings alone. tasks: `tasks_of`
+    them, where they are known. ray: None for processes of this machine, "" for a Ray of its own, else the address of
+    one.
     """
-    tasks = [Task(guide, *place) for place in places(settings) for guide in settings.guides]
+    tasks = tasks_of(settings) if tasks is None else tasks
     done = _claim(out, settings)
     missing = [task for task in tasks if task.key not in done]
     often = 0.2 if sys.stderr.isatty() else 10.0

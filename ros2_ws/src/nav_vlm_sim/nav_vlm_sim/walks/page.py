@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from nav_vlm_node.errors import UserError
 from nav_vlm_sim.walks import charts, records
 from nav_vlm_sim.walks.article import article, name_of
-from nav_vlm_sim.walks.evaluate import COUNTED, EPISODES, Settings
+from nav_vlm_sim.walks.evaluate import COUNTED, EPISODES, Settings, Task
 from nav_vlm_sim.walks.guides import MODEL
 from nav_vlm_sim.walks.metrics import by_class
 from nav_vlm_sim.walks.page_style import SCRIPT, STYLE
@@ -23,13 +23,16 @@ from nav_vlm_sim.walks.snapshots import check, people_missing, snapshots, stage_
 PAGE = "walks.html"
 
 
-def write_page(out: Path, settings: Settings, *, quiet: bool = False) -> Path:
-    """Writes out/walks.html about the walks that `out` holds of settings.guides, and gives its path.
+def write_page(out: Path, settings: Settings, tasks: Iterable[Task], *, quiet: bool = False) -> Path:
+    """Writes out/walks.html about those of an evaluation's tasks that `out` holds, and gives its path.
 
-    Of more walks than a page can show it shows those that `picks.picked` names; its figures are of all. Raises
-    UserError where there are none, and OSError where the page cannot be written: an older one is then still whole.
+    `out` may hold more walks, of other calls. Of more walks than a page can show it shows those that `picks.picked`
+    names; its figures are of all. Raises UserError where there are none, and OSError where the page cannot be written:
+    an older one is then still whole.
     """
-    walks = kept(records.read(out / EPISODES), settings.guides)
+    keys = {task.key for task in tasks}
+    found = {key: episode for key, episode in records.read(out / EPISODES).items() if key in keys}
+    walks = kept(found, settings.guides)
     if not walks:
         raise UserError(f"{out} holds no walks of {', '.join(settings.guides)}; run `nav-vlm-sim evaluate` first")
     path, draft = out / PAGE, out / f".{PAGE}.draft"
