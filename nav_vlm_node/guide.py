@@ -101,10 +101,9 @@ class _Answer:
 
     def expired(self, options: GuideOptions) -> str | None:
         """Why an answer that comes now is about another time; None if it is not, or where age does not matter."""
-        # Negative where the clock was set back meanwhile (a bag that starts again): nobody knows how old it is.
-        if self.now is None or -options.max_image_age <= self.image_age <= options.max_answer_age:
+        if self.now is None or timely(age := self.image_age, options):
             return None
-        return f"the image was {self.image_age:.1f} s old by then; max_answer_age is {options.max_answer_age:g} s"
+        return f"the image was {age:.1f} s old by then; max_answer_age is {options.max_answer_age:g} s"
 
     def instruction(
         self,
@@ -132,6 +131,12 @@ class _Answer:
             message=message,
             released=tuple(self.released),
         )
+
+
+def timely(age: float, options: GuideOptions) -> bool:
+    """Whether an answer about a picture that is so old [s] may be given now."""
+    # Negative where the clock was set back meanwhile (a bag that starts again): nobody knows how old it is.
+    return -options.max_image_age <= age <= options.max_answer_age
 
 
 def query_problem(query: str, max_length: int) -> tuple[str, str] | None:

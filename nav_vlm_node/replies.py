@@ -28,6 +28,7 @@ DEADLINE = "The answer took too long. Please ask again."
 NO_QUESTION = "I did not hear a question. Please ask again."
 LONG_QUESTION = "The question is too long. Please ask in one sentence."
 NOTHING_TO_REPEAT = "There is nothing to repeat yet."
+LONG_AGO = "That was a while ago. Please ask again."
 TOO_DARK = "The view is too dark, or the camera is covered."
 TOO_BRIGHT = "The view is too bright."
 COVERED = "The camera seems to be covered."
@@ -56,6 +57,7 @@ _GERMAN = {
     NO_QUESTION: "Ich habe keine Frage gehört. Bitte fragen Sie noch einmal.",
     LONG_QUESTION: "Die Frage ist zu lang. Bitte fragen Sie in einem Satz.",
     NOTHING_TO_REPEAT: "Es gibt noch nichts zu wiederholen.",
+    LONG_AGO: "Das ist eine Weile her. Bitte fragen Sie noch einmal.",
     TOO_DARK: "Es ist zu dunkel, oder die Kamera ist verdeckt.",
     TOO_BRIGHT: "Es ist zu hell.",
     COVERED: "Die Kamera scheint verdeckt zu sein.",

@@ -35,8 +35,9 @@ from nav_vlm_node.ros.guide_action import GuideAction
 from nav_vlm_node.ros.odometry import Known, OdometryFeed
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
+from nav_vlm_node.ros.repeating import LastSpoken
 from nav_vlm_node.ros.run import main_of
-from nav_vlm_node.ros.services import Services, repeated
+from nav_vlm_node.ros.services import Services
 from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
 from nav_vlm_node.vlm.protocol import Engine
@@ -77,7 +78,8 @@ class GuideNode(LifecycleNode):
         self.enabled = True
         self.fault = ""
         self.state = "unconfigured"
-        self._last: Instruction | None = None
+        self._last = LastSpoken()
+        self._latency = math.nan  # of the last answer
         self.worker = Worker()
         self.desk = Desk(self._publish, self._start)
         # For executors with several threads: one callback at a time, except what waits for the worker.
@@ -130,13 +132,16 @@ class GuideNode(LifecycleNode):
         return float(self.get_clock().now().nanoseconds) * 1e-9
 
     def publish_again(self) -> Instruction | None:
-        """Say the last spoken answer once more, under a new id and without steps; None if there is none."""
-        last = self._last
-        if last is None:
-            return None
-        again = repeated(last, self.now())
-        self._send(again)
+        """Say once more what was said last, or that it does not count any more; None if nothing was said."""
+        options = parameters.guide_options(parameters.values_of(self))
+        again = self._last.again(self.now(), options, self.desk.closed)
+        if again is not None:
+            self._send(again)
         return again
+
+    def spoken(self, sentence: str) -> str:
+        """A fixed sentence in the wearer's language; any other comes back as it is."""
+        return say(sentence, str(self._value("language")))
 
     def _on_query(self, message: Query) -> None:
         if self.submit(message.text, message.id, message.priority) is None:
@@ -196,7 +201,8 @@ class GuideNode(LifecycleNode):
 
     def _publish(self, instruction: Instruction) -> None:
         if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
-            self._last = instruction
+            self._latency = instruction.latency
+        self._last.remember(instruction)
         if instruction.status is Status.ERROR:
             self.log.error(f"question {instruction.query_id}: {instruction.message}")
         self._send(instruction)
@@ -211,7 +217,7 @@ class GuideNode(LifecycleNode):
 
     def _to_message(self, instruction: Instruction) -> InstructionMsg:
         message = instruction_to_ros(instruction, self.feed.stamp_of(instruction.stamp))
-        message.text = say(message.text, str(self._value("language")))
+        message.text = self.spoken(message.text)
         return message
 
     def _deadline(self) -> float:
@@ -228,6 +234,7 @@ class GuideNode(LifecycleNode):
         self.log.info("the clock was set back or changed: earlier images are forgotten")
         self.feed.clear()
         self.odometry.clear()
+        self._last.forget()
         if self.guide is not None and self._wayfinder is not None:
             self.guide.forget()
             self._wayfinder.forget()
@@ -246,6 +253,7 @@ class GuideNode(LifecycleNode):
         """Keep the model, stop answering."""
         self.state = "inactive"  # from now on `enable` opens nothing
         self.desk.close(Status.NOT_READY, "the node was deactivated", answer_as=Status.CANCELED)
+        self._last.forget()
         return self._transition("deactivate", self.feed.wake, after="inactive", otherwise="active")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -309,6 +317,7 @@ class GuideNode(LifecycleNode):
         return future.result()
 
     def _open(self) -> None:
+        self._last.forget()
         if self.enabled:
             self.desk.open()
         else:
@@ -319,6 +328,7 @@ class GuideNode(LifecycleNode):
         self.enabled = wanted
         if not wanted:
             self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+            self._last.forget()
             self.feed.wake()
         elif self.state == "active":
             self._open()
@@ -330,6 +340,7 @@ class GuideNode(LifecycleNode):
         if guide is not None:
             guide.engine.close()
         self.desk.close(Status.NOT_READY, "the node is not configured")
+        self._last.forget()
 
     def _start_up(self) -> None:
         if LifecycleNode.trigger_configure(self) == TransitionCallbackReturn.SUCCESS:
@@ -362,7 +373,7 @@ class GuideNode(LifecycleNode):
 
     def snapshot(self) -> diagnostics.Snapshot:
         """How the node is now."""
-        guide, last, feed = self.guide, self._last, self.feed
+        guide, feed = self.guide, self.feed
         return diagnostics.Snapshot(
             state=self.state,
             enabled=self.enabled,
@@ -379,7 +390,7 @@ class GuideNode(LifecycleNode):
             max_image_age=float(self._value("max_image_age")),
             busy=self.desk.busy,
             counts=dict(self.desk.counts),
-            last_latency=math.nan if last is None else last.latency,
+            last_latency=self._latency,
         )
 
 

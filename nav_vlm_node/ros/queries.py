@@ -95,6 +95,11 @@ class Desk:
         self.counts: dict[Status, int] = dict.fromkeys(Status, 0)
 
     @property
+    def closed(self) -> Closed | None:
+        """Why no questions are taken; None while they are."""
+        return self._closed
+
+    @property
     def busy(self) -> bool:
         """Whether a question is being answered."""
         return bool(self._unanswered())

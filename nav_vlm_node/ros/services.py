@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from std_srvs.srv import SetBool, Trigger
 
 from nav_vlm_msgs.srv import ListAdapters, SetAdapter
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.replies import NOTHING_TO_REPEAT
 from nav_vlm_node.ros.futures import awaitable
 from nav_vlm_node.vlm.protocol import EngineError
 
 if TYPE_CHECKING:
     from nav_vlm_node.ros.node import GuideNode
-
-
-def repeated(last: Instruction, now: float) -> Instruction:
-    """`last` to be spoken once more: under an id of its own, with the image's age now, without steps to act upon."""
-    return replace(
-        last,
-        query_id=uuid.uuid4().hex,
-        steps=(),
-        latency=0.0,
-        image_age=now - last.stamp,
-        message=f"repeat of question {last.query_id}",
-    )
 
 
 class Services:
@@ -50,7 +35,7 @@ class Services:
     def _repeat(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         again = self._node.publish_again()
         response.success = again is not None
-        response.message = NOTHING_TO_REPEAT if again is None else again.text
+        response.message = self._node.spoken(NOTHING_TO_REPEAT if again is None else again.text)
         return response
 
     async def _set_adapter(self, request: SetAdapter.Request, response: SetAdapter.Response) -> SetAdapter.Response:

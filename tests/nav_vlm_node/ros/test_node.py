@@ -355,6 +355,53 @@ def test_repeat(ros: Graph) -> None:
     assert len(wearer.answers("q")) == 1
 
 
+def repeat(wearer: Wearer) -> tuple[Trigger.Response, Msg | None]:
+    """What `repeat` answers, and what the wearer hears of it."""
+    heard = len(wearer.heard)
+    response = wearer.ros.call(wearer.node, Trigger, "repeat", Trigger.Request())
+    return response, wearer.ros.until(lambda: wearer.heard[heard:])[0] if response.success else None
+
+
+def test_repeat_says_what_was_said_last_and_no_direction_from_before_it(ros: Graph) -> None:
+    answers = {"Where is the door?": GOOD, "And now?": "Turn left 35 degrees. Turn right 35 degrees."}
+    wearer = Wearer(ros, guide_node(ros, ScriptedEngine(answers), language="de"))
+    wearer.look()
+    wearer.ask_and_hear(query_id="sent")
+    unsure = wearer.ask_and_hear("And now?", "unsure")
+    assert unsure.status == Msg.STATUS_UNSURE
+    response, again = repeat(wearer)
+    assert again is not None
+    assert (again.status, again.text) == (unsure.status, unsure.text)
+    assert response.message == again.text
+    refused = wearer.ask_and_hear("", "empty")
+    response, again = repeat(wearer)
+    assert again is not None
+    assert (response.message, again.text, again.message) == (refused.text, refused.text, "repeat of question empty")
+
+
+@pytest.mark.parametrize("off", ["enable", "deactivate"])
+def test_who_is_switched_off_repeats_no_direction_and_none_when_it_is_on_again(ros: Graph, off: str) -> None:
+    wearer = Wearer(ros, guide_node(ros))
+    wearer.look()
+    sent = wearer.ask_and_hear(query_id="sent")
+
+    def switch(on: bool) -> None:
+        if off == "enable":
+            ros.call(wearer.node, SetBool, "enable", SetBool.Request(data=on))
+        else:
+            assert wearer.transition("activate" if on else "deactivate")
+
+    switch(False)
+    _, again = repeat(wearer)
+    assert again is not None
+    assert again.status == (Msg.STATUS_DISABLED if off == "enable" else Msg.STATUS_NOT_READY)
+    assert again.text != sent.text
+    switch(True)
+    _, again = repeat(wearer)
+    assert again is not None
+    assert (again.status, again.text) == (Msg.STATUS_STALE_IMAGE, "That was a while ago. Please ask again.")
+
+
 def test_adapters(ros: Graph) -> None:
     wearer = Wearer(ros, guide_node(ros, ScriptedEngine(GOOD, adapters=("guide", "terse"))))
     wearer.look()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from rosgraph_msgs.msg import Clock
+from std_srvs.srv import Trigger
 
 from nav_vlm_msgs.msg import Instruction as Msg
 from nav_vlm_node.frames import Image
@@ -92,3 +93,26 @@ def test_an_answer_about_an_image_that_has_become_old_is_withheld(ros: Graph) ->
     assert "max_answer_age is 3 s" in answer.message
     assert not answer.steps
     assert "Turn" not in answer.text
+
+
+def test_a_direction_is_repeated_as_long_as_it_may_be_given_and_a_warning_always(ros: Graph) -> None:
+    answers = {"Where is the door?": GOOD, "Is anything in my way?": "Caution, chair ahead at 1 metre."}
+    simulation, wearer = started(ros, ScriptedEngine(answers))
+
+    def repeated() -> str:
+        return str(ros.call(wearer.node, Trigger, "repeat", Trigger.Request()).message)
+
+    wearer.look(stamp=1000.0)
+    sent = wearer.ask_and_hear(query_id="sent")
+    simulation.set(1002.9)
+    assert repeated() == sent.text
+    simulation.set(1003.5)
+    assert repeated() == "That was a while ago. Please ask again."
+    wearer.look(stamp=1003.5)
+    warned = wearer.ask_and_hear("Is anything in my way?", "warned")
+    simulation.set(1050.0)
+    assert repeated() == warned.text
+    wearer.look(stamp=1050.0)
+    wearer.ask_and_hear(query_id="before the jump")
+    simulation.set(1049.9)
+    assert repeated() == "That was a while ago. Please ask again."
