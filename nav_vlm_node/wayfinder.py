@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener
@@ -17,6 +17,7 @@ from nav_vlm_node.language import landmark_of, render
 from nav_vlm_node.replies import TOO_LATE, say
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LOOKED, Place, Session, one_look_is_enough
+from nav_vlm_node.view import Rig
 
 AT_ONCE = 3.0  # seconds: who asks again so soon, from the same place, has not done yet what was said
 SAME = 0.1, math.radians(3)  # metres, radians, of one place
@@ -27,24 +28,58 @@ _ABOUT = re.compile(
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Memory:
+    """What is kept from one answer to the next. Never changed: an answer that nobody hears leaves it as it is."""
+
+    goal: str
+    session: Session
+    stamp: float  # of the last picture, where the wearer was then, and by which odometry
+    place: Place
+    epoch: int
+    worn: tuple[Rig, float]  # how the camera is worn, and its field of view [rad]: bearings mean nothing to another
+    told: Instruction
+
+    def serves(self, other: _Memory) -> bool:
+        """Whether what is remembered here can be true for the later picture of `other`."""
+        since = other.stamp - self.stamp
+        return (
+            (self.goal, self.epoch, self.worn) == (other.goal, other.epoch, other.worn)
+            and 0.0 <= since <= FORGOTTEN
+            and math.dist(other.place[:2], self.place[:2]) <= JUMP[0] + JUMP[1] * since
+        )
+
+    def at_once(self, other: _Memory) -> bool:
+        """Whether nothing has been done yet of what was told, when `other` is asked."""
+        soon = other.stamp - self.stamp < AT_ONCE and _same(other.place, self.place)
+        return soon and other.session.style == self.session.style
+
+    def once_more(self, instruction: Instruction) -> Instruction | None:
+        """What was said a moment ago, for where this picture sends nobody to the goal either: nothing has come of it
+        yet. With what this picture warns of; None where the camera shows nothing any more."""
+        last = self.told
+        if instruction.status is Status.POOR_IMAGE or last.status is Status.POOR_IMAGE:
+            return None
+        warned = [step.landmark for step in last.steps if step.action is Action.CAUTION]
+        cautions = [s for s in instruction.steps if s.action is Action.CAUTION and s.landmark not in warned]
+        steps, spoken = (*cautions, *last.steps), f"{render(cautions, self.session.style)} {last.text}".strip()
+        return replace(instruction, status=last.status, steps=steps, text=spoken, message=last.message)
+
+
 class Wayfinder:
     """Answers through a `Guide`; where it is told the place of each picture, what was seen before leads on.
 
-    The memory is of one goal: another goal, a long pause, or a clock or odometry that began anew begin a new one.
+    The memory is of one goal: another goal, a long pause, a camera that is worn otherwise, or a clock or odometry that
+    began anew begin a new one.
     """
 
     def __init__(self, guide: Guide) -> None:
         self.guide = guide
-        self._goal: str | None = None
-        self._session = Session()
-        self._stamp = -math.inf
-        self._place = Place(0.0, 0.0, 0.0)
-        self._epoch = 0
-        self._told: Instruction | None = None  # last
+        self._memory: _Memory | None = None
 
     def forget(self) -> None:
         """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
-        self._goal = None
+        self._memory = None
 
     def answer(
         self,
@@ -78,54 +113,45 @@ class Wayfinder:
             return instruction
         if instruction.status is Status.OK and math.isnan(told(instruction.steps)[0]):
             return instruction  # about what is in the way, or known to nobody: no step towards the goal
-        style, since = self.guide.options.style, frame.stamp - self._stamp
-        jumped = epoch != self._epoch or math.dist(place[:2], self._place[:2]) > JUMP[0] + JUMP[1] * since
-        before = self._goal, self._session, self._stamp, self._place, self._epoch, self._told
-        at_once, sure = False, instruction.status is Status.OK and one_look_is_enough(instruction)
-        if goal != self._goal or not 0.0 <= since <= FORGOTTEN or jumped:
-            self._goal, self._session, self._told = goal, Session(style, goal), None
-        else:
-            at_once = since < AT_ONCE and _same(place, self._place) and style == self._session.style
-        again = self._once_more(instruction) if at_once else None
-        if again is not None and not sure:
+        options, known = self.guide.options, self._memory
+        fresh = _Memory(
+            goal=goal, session=Session(options.style, goal), stamp=frame.stamp, place=place, epoch=epoch,
+            worn=(options.rig, options.hfov), told=instruction,
+        )  # fmt: skip
+        if known is not None and not known.serves(fresh):
+            known = None
+        at_once = known is not None and known.at_once(fresh)
+        again = known.once_more(instruction) if known is not None and at_once else None
+        if again is not None and not (instruction.status is Status.OK and one_look_is_enough(instruction)):
             return again
-        self._session = copy.deepcopy(self._session)  # so that it can be taken back
+        if known is not None:
+            fresh = replace(fresh, session=copy.deepcopy(known.session))
         if at_once:
-            self._session.undone()
-        self._stamp, self._place, self._epoch, self._session.style = frame.stamp, place, epoch, style
+            fresh.session.undone()
+        fresh.session.style = options.style
 
         def ask(text: str) -> Instruction:
             """About the same picture, whose age is looked at when all is said."""
             left = None if timeout is None else max(0.01, timeout - (time.monotonic() - began))
             return self.guide.answer(frame, text, timeout=left, cancel=cancel)
 
-        guidance = self._session.heed(instruction, place, ask)
-        self._told = guidance.instruction
+        guidance = fresh.session.heed(instruction, place, ask)
+        answer = guidance.instruction
         if guidance.searching:
             message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
-            self._told = replace(guidance.instruction, status=Status.SEARCHING, message=message)
-        answer = self._told if again is None or not guidance.searching else again
+            answer = replace(answer, status=Status.SEARCHING, message=message)
         age = math.nan if now is None else now() - frame.stamp
-        if abs(age) > self.guide.options.max_answer_age:  # the session's own question took too long
+        if abs(age) > options.max_answer_age:  # the session's own question took too long
             why = f"the image was {age:.1f} s old when memory had spoken"
-            answer = replace(
-                instruction, status=Status.STALE_IMAGE, text=say(TOO_LATE, style.language), steps=(), confidence=0.0,
-                image_age=age, message=why,
+            return replace(
+                instruction, status=Status.STALE_IMAGE, text=say(TOO_LATE, options.style.language), steps=(),
+                confidence=0.0, image_age=age, message=why,
             )  # fmt: skip
-        if answer is not self._told or (cancel is not None and cancel.is_set()):  # nobody hears it: nothing was told
-            self._goal, self._session, self._stamp, self._place, self._epoch, self._told = before
+        if again is not None and guidance.searching:
+            return again
+        if cancel is None or not cancel.is_set():  # else nobody hears it: nothing was told
+            self._memory = replace(fresh, told=answer)
         return answer
-
-    def _once_more(self, instruction: Instruction) -> Instruction | None:
-        """What was said a moment ago, for where this picture sends nobody to the goal either: nothing has come of it
-        yet. With what this picture warns of; None where the camera shows nothing any more."""
-        last = self._told
-        if last is None or instruction.status is Status.POOR_IMAGE or last.status is Status.POOR_IMAGE:
-            return None
-        warned = [step.landmark for step in last.steps if step.action is Action.CAUTION]
-        cautions = [s for s in instruction.steps if s.action is Action.CAUTION and s.landmark not in warned]
-        steps, spoken = (*cautions, *last.steps), f"{render(cautions, self._session.style)} {last.text}".strip()
-        return replace(instruction, status=last.status, steps=steps, text=spoken, message=last.message)
 
 
 def _goal_of(query: str) -> str | None:

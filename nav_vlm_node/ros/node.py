@@ -235,9 +235,14 @@ class GuideNode(LifecycleNode):
         self.feed.clear()
         self.odometry.clear()
         self._last.forget()
-        if self.guide is not None and self._wayfinder is not None:
-            self.guide.forget()
-            self._wayfinder.forget()
+        self.forget()
+
+    def forget(self) -> None:
+        """Drop what is kept of earlier pictures and of the way: the time or the model is another."""
+        guide, wayfinder = self.guide, self._wayfinder  # another thread may unload them
+        if guide is not None and wayfinder is not None:
+            guide.forget()
+            wayfinder.forget()
 
     # lifecycle
 

@@ -46,7 +46,7 @@ class Services:
 
         def switch() -> str:
             guide.engine.set_adapter(request.adapter)
-            guide.forget()  # an adapter may change the vision side
+            self._node.forget()  # an adapter may change the vision side, and answers otherwise
             return guide.engine.info.adapter
 
         done = await awaitable(self._node, self._node.worker.submit(switch))

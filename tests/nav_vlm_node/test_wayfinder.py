@@ -17,6 +17,7 @@ from nav_vlm_node.language import Style
 from nav_vlm_node.replies import TOO_DARK, TOO_LATE
 from nav_vlm_node.score import told
 from nav_vlm_node.session import Place
+from nav_vlm_node.view import Rig
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_node.wayfinder import FORGOTTEN, Wayfinder
 from tests.pictures import room
@@ -333,6 +334,20 @@ def test_who_changes_their_language_hears_it_at_once() -> None:
     options = wayfinder.guide.options
     wayfinder.guide.options = replace(options, style=Style(language="de", bearings="clock"))
     assert look(wayfinder, stamp=2.0).text.endswith("Drehen Sie sich auf 10 Uhr.")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rig": Rig(mirrored=True)}, {"rig": Rig(camera_yaw=0.3)}, {"rig": Rig(camera_pitch=0.1)}, {"hfov": 1.0}],
+)
+def test_a_camera_that_is_worn_otherwise_begins_a_new_memory(change: dict[str, Any]) -> None:
+    answers = {EXIT: "Turn left 40 degrees, then move 4 metres to the exit."}
+    wayfinder, _ = finder(answers)
+    look(wayfinder)
+    answers[EXIT] = "No exit in view. Turn right 40 degrees, then move 4 metres to the open door."
+    wayfinder.guide.options = replace(wayfinder.guide.options, **change)
+    assert "right 40 degrees" in look(wayfinder, stamp=2.0).text
+    assert heading(look(wayfinder, stamp=9.0)) == pytest.approx(math.radians(-40))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.parameter import Parameter
 
 from nav_vlm_msgs.msg import Instruction as Msg
+from nav_vlm_msgs.srv import SetAdapter
 from nav_vlm_node.instruction import Action
 from nav_vlm_node.ros import qos
 from nav_vlm_node.ros.conversions import stamp_from_ros, stamp_to_ros, yaw_to_ros
@@ -64,6 +65,16 @@ def test_odometry_that_begins_anew_while_nobody_asks_is_no_way_to_lead_on(ros: G
     wearer.guide.odometry._on_odometry(odometry(wearer.guide.now(), x=1000.0))
     anew = told_with_odometry(ros, wearer, "anew")  # at the same place, by the new count
     assert anew.text.endswith("No exit in view. Turn left 60 degrees.")
+
+
+def test_another_adapter_does_not_lead_on_by_what_the_last_one_saw(ros: Graph) -> None:
+    answers = {EXIT: "Move 8 metres to the exit."}
+    engine = ScriptedEngine(answers, probability=1.0, adapters=("other",))
+    wearer = Wearer(ros, guide_node(ros, lambda: engine))
+    assert told_with_odometry(ros, wearer, "seen").status == Msg.STATUS_OK
+    answers.update(NOT_THERE)
+    assert ros.call(wearer.node, SetAdapter, "set_adapter", SetAdapter.Request(adapter="other")).success
+    assert told_with_odometry(ros, wearer, "anew").text.endswith("No exit in view. Turn left 60 degrees.")
 
 
 def test_memory_can_be_switched_off(ros: Graph) -> None:
