@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from nav_vlm_node.errors import UserError
 from nav_vlm_sim import cli
 from nav_vlm_sim.walks import evaluate as module
+from nav_vlm_sim.walks import floorplan
 from nav_vlm_sim.walks.evaluate import EPISODES, FIRST_PLAN, Settings, Task, evaluate, places
+from nav_vlm_sim.walks.guides import OracleGuide
 from nav_vlm_sim.walks.working import walk_one
 
+PLANS = Path(floorplan.__file__).with_name("plans")
 OPTIONS = ["evaluate", "--episodes", "4", "--seed", "7", "--guides", "oracle", "--workers", "1", "--json"]
 
 
@@ -101,3 +105,56 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (other / EPISODES).write_text('{"key": 1}\n')
     with pytest.raises(UserError, match="line 1 is damaged"):
         evaluate(Settings(episodes=1, seed=1, guides=("oracle",)), other, workers=1, quiet=True)
+
+
+def test_a_plan_that_was_changed_is_not_walked_on(tmp_path: Path) -> None:
+    plan, out = tmp_path / "home.yaml", tmp_path / "out"
+    text = (PLANS / "home.yaml").read_text(encoding="utf-8")
+    plan.write_text(text, encoding="utf-8")
+    settings = Settings(episodes=1, seed=1, guides=("oracle",), plans=(str(plan),))
+    first = evaluate(settings, out, workers=1, quiet=True)
+    assert evaluate(settings, out, workers=1, quiet=True) == first
+    plan.write_text(text.replace("height: 2.5", "height: 2.6"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"other settings \(plan_sha256 differ\)"):
+        evaluate(settings, out, workers=1, quiet=True)
+
+
+def test_another_model_or_adapter_at_the_same_path_is_not_walked_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nav_vlm_sim.walks.working._guide", lambda settings, name: OracleGuide())
+    made, out = model_files(tmp_path / "model"), tmp_path / "out"
+    settings = Settings(episodes=1, seed=1, guides=("oracle",), model=str(tmp_path / "model"))
+    evaluate(settings, out, workers=1, quiet=True)
+    made["model"].write_bytes(made["model"].read_bytes()[:-1] + b"\1")  # nobody has looked with it yet
+    both = replace(settings, guides=("oracle", "model"))
+    whole = evaluate(both, out, workers=1, quiet=True)
+    assert evaluate(both, out, workers=1, quiet=True) == whole
+    for name, file in made.items():
+        before = file.read_bytes()
+        file.write_bytes(before[:-1] + b"\2")
+        with pytest.raises(UserError, match=rf"other settings \({name}_sha256 differ\)"):
+            evaluate(both, out, workers=1, quiet=True)
+        evaluate(settings, out, workers=1, quiet=True)  # the oracle is the same under any
+        file.write_bytes(before)
+    assert evaluate(both, out, workers=1, quiet=True) == whole
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """A model with an adapter as far as their cards go; their weights."""
+    adapter = folder / "adapters" / "a"
+    adapter.mkdir(parents=True)
+    weights = b'{"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+    files = {"model": folder / "model.safetensors", "adapter": adapter / "adapter_model.safetensors"}
+    for file in files.values():
+        file.write_bytes(len(weights).to_bytes(8, "little") + weights + b"\0")
+    view = {"projection": "squash", "width": 8, "height": 8}
+    card = {"name": "m", "view": view, "adapters": ["adapters/a"], "default_adapter": "a"}
+    texts: dict[Path, object] = {
+        folder / "config.json": {"model_type": "blip-2"}, folder / "tokenizer_config.json": {},
+        folder / "nav_vlm.json": card, adapter / "adapter_config.json": {},
+        adapter / "nav_vlm.json": {"base_sha256": ""},
+    }  # fmt: skip
+    for path, value in texts.items():
+        path.write_text(json.dumps(value))
+    return files

@@ -17,11 +17,13 @@ from tqdm import tqdm
 
 from nav_vlm_node.cluster import cluster
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm.card import write_json
 from nav_vlm_sim.processes import start_worker
 from nav_vlm_sim.walks import records
+from nav_vlm_sim.walks.contents import OF_MODEL, contents_of
 from nav_vlm_sim.walks.episode import Episode, Stage
 from nav_vlm_sim.walks.floorplan import CLASSES, FloorPlan, read_plan
-from nav_vlm_sim.walks.guides import GUIDES
+from nav_vlm_sim.walks.guides import GUIDES, LOOKING
 from nav_vlm_sim.walks.metrics import by_class
 from nav_vlm_sim.walks.procedural import plan_of
 from nav_vlm_sim.walks.walker import MANNERS
@@ -158,21 +160,27 @@ def _told(settings: Settings) -> dict[str, Any]:
 
 def _claim(out: Path, settings: Settings) -> dict[str, Episode]:
     """What `out` holds of these settings already. Raises UserError where it holds others."""
+    wanted = {name: value for name, value in _told(settings).items() if name not in ("guides", "episodes")}
+    wanted |= contents_of(settings)
     out.mkdir(parents=True, exist_ok=True)
     file = out / SETTINGS
-    wanted = {name: value for name, value in _told(settings).items() if name not in ("guides", "episodes")}
     if not file.is_file():
         if any(out.iterdir()):
             raise UserError(f"{out} is not empty and holds no walks; give another --out")
-        file.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+        write_json(file, wanted)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:
         raise UserError(f"{file} is damaged; give another --out") from None
-    if found != wanted:
-        names = [name for name in wanted if not isinstance(found, dict) or found.get(name) != wanted[name]]
-        raise UserError(f"{out} holds walks with other settings ({', '.join(names)} differ); give another --out")
+    found = found if isinstance(found, dict) else {}
     done = records.read(out / EPISODES)
+    # Guides that do not look may be compared with those of any model, until one has looked.
+    free = () if LOOKING & set(settings.guides) and {key.partition(" ")[0] for key in done} & LOOKING else OF_MODEL
+    names = [name for name in {**wanted, **found} if name not in free and found.get(name) != wanted.get(name)]
+    if names:
+        raise UserError(f"{out} holds walks with other settings ({', '.join(names)} differ); give another --out")
+    if found != {**found, **wanted}:
+        write_json(file, {**found, **wanted})
     whole = (out / EPISODES).read_bytes() if (out / EPISODES).is_file() else b""
     if whole and not whole.endswith(b"\n"):  # a killed run's last line
         (out / EPISODES).write_bytes(whole[: whole.rfind(b"\n") + 1])

@@ -21,6 +21,7 @@ from nav_vlm_sim.walks.walker import LEG
 
 MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED = "model", "oracle", "base", "constant", "random", "shuffled"
 GUIDES = (MODEL, ORACLE, BASE, CONSTANT, RANDOM, SHUFFLED)
+LOOKING = frozenset((MODEL, BASE, SHUFFLED))  # those that look at pictures, with a model
 WAY_OFF = 1.0  # metres from the way in which somebody stands in it
 
 
