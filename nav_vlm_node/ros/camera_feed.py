@@ -99,7 +99,7 @@ class CameraFeed:
 
     def stamp_of(self, stamp: float) -> Time | None:
         """The exact stamp of a frame that was handed out lately; a double holds only some hundred nanoseconds."""
-        return next((exact for seconds, exact in self._stamps if seconds == stamp), None)
+        return next((exact for seconds, exact in list(self._stamps) if seconds == stamp), None)
 
     def frame(self, max_age: float, timeout: float, stop: threading.Event) -> Frame | Missing:
         """The newest image if it is no older than `max_age`, else the first such to come within `timeout` seconds."""

@@ -6,7 +6,7 @@ shutdown) finishes it, and later answers are dropped: so each id gets one Instru
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import threading
 import time
 import uuid
@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from nav_vlm_node.guide import SILENT, Listener, refusal
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.replies import DEADLINE
+
+logger = logging.getLogger(__name__)
 
 URGENT = 1  # nav_vlm_msgs/Query.PRIORITY_URGENT
 IDS_REMEMBERED = 4096
@@ -50,9 +52,11 @@ class Ticket:
                 return False
             self._done = True
         self.cancel.set()
-        with contextlib.ExitStack() as all_of_them:  # also those after one that fails
-            for tell in reversed(self.answered):
-                all_of_them.callback(tell, instruction)
+        for tell in self.answered:
+            try:
+                tell(instruction)
+            except Exception:  # theirs: the others hear it all the same, and whoever answers goes on
+                logger.exception("question %s: somebody could not be told the answer", self.query_id)
         return True
 
     def refuse(self, status: Status, message: str, text: str | None = None) -> bool:
