@@ -23,7 +23,7 @@ from nav_vlm_sim.walks.guides import ConstantGuide, DelayedGuide, ModelGuide, Or
 from nav_vlm_sim.walks.metrics import by_class, differences, ndtw, share, spaced, spl, summarise
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.space import length_of
-from nav_vlm_sim.walks.walker import BODY, SLOW, Moment
+from nav_vlm_sim.walks.walker import BODY, SLOW, Moment, Touches
 
 WALK = Walk(x=1.0, y=1.5, yaw=0.0, goal="exit", kind="B")
 PLAN = FloorPlan(
@@ -445,6 +445,25 @@ def test_an_empty_summary_has_no_figures() -> None:
     assert found["spl"]["value"] is None
     assert found["success_rate"]["value"] is None
     json.dumps(found, allow_nan=False)
+
+
+def test_what_never_happened_is_not_certain_never_to_happen() -> None:
+    """The chance of no event in 400 walks is 2.5 % where the mean is the upper end."""
+    none = summarise([straight(4.0)] * 400)
+    for name in ("collisions_per_episode", "contacts_per_episode", "near_misses_per_episode"):
+        assert (none[name]["value"], none[name]["low"]) == (0.0, 0.0)
+        assert math.exp(-400 * none[name]["high"]) == pytest.approx(0.025)
+    assert none["length_m"]["low"] == none["length_m"]["high"] == 4.0
+    once = summarise([replace(straight(4.0), touches=Touches(collisions=1)), *[straight(4.0)] * 9])
+    assert 0.1 < once["collisions_per_episode"]["high"] < 1
+    assert summarise([])["collisions_per_episode"]["high"] is None
+
+
+def test_walks_without_a_length_alone_are_no_infinity_of_words_to_a_metre() -> None:
+    there = replace(straight(0.0), shortest=0.0, words=9)
+    found = summarise([there, there, replace(straight(4.0), words=4)])["words_per_metre"]
+    assert found["value"] == pytest.approx(22 / 4)
+    assert found["high"] == pytest.approx((9 + 9 + 4) / 4)
 
 
 def test_words_are_counted(stage: Stage) -> None:

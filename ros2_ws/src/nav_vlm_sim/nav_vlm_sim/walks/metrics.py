@@ -20,6 +20,8 @@ from nav_vlm_sim.walks.episode import Episode, Turn
 from nav_vlm_sim.walks.space import Point
 
 RESAMPLES = 2000
+NO_EVENT = -math.log(0.025)  # 3.69 over n is the upper 95 % bound of a Poisson mean where n walks saw no event: its
+# two-sided exact interval (Garwood 1936, "Fiducial limits for the Poisson distribution")
 NEAR_WAY = 1.0  # metres, nDTW's scale: how far from the reference still is near it
 SPACING = 0.25  # metres between the points that are compared
 Numbers = npt.NDArray[np.float64]
@@ -68,6 +70,7 @@ MEANS: dict[str, tuple[str, Callable[[Episode], float]]] = {
     "silent_s": ("seconds without a word or a step, turning too", lambda e: e.silent),
     "instructions_per_episode": ("questions asked", lambda e: float(len(e.turns))),
 }
+COUNTS = ("collisions_per_episode", "contacts_per_episode", "near_misses_per_episode")
 # name -> (what it is, above the line, below it): of all episodes together
 RATIOS: dict[str, tuple[str, Callable[[Episode], float], Callable[[Episode], float]]] = {
     "instructions_per_metre": ("per metre of the shortest path", lambda e: float(len(e.turns)), lambda e: e.shortest),
@@ -120,6 +123,8 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
     for name, (_, of) in MEANS.items():
         numbers = np.array([of(episode) for episode in episodes])
         found[name] = _interval(numbers, np.ones(len(numbers)))
+        if name in COUNTS and len(numbers) and not numbers.any():  # resampled, nothing stays nothing
+            found[name]["high"] = NO_EVENT / len(numbers)
     for name, (_, above, below) in RATIOS.items():
         found[name] = _interval(np.array([above(e) for e in episodes]), np.array([below(e) for e in episodes]))
     for name, (_, counted) in SHARES.items():
@@ -128,12 +133,13 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
 
 
 def _interval(above: Numbers, below: Numbers) -> dict[str, Any]:
-    """The ratio of two sums and its 95 % bootstrap interval over episodes; of means where `below` is all ones."""
+    """The ratio of two sums and its 95 % bootstrap interval over episodes, of the resamples that have one; of means where
+    `below` is all ones."""
     if not len(above) or not below.sum():
         return {"value": None, "low": None, "high": None, "n": len(above)}
     picks = np.random.default_rng(812).integers(0, len(above), (RESAMPLES, len(above)))
-    drawn = above[picks].sum(1) / np.maximum(below[picks].sum(1), 1e-9)
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    over, under = above[picks].sum(1), below[picks].sum(1)
+    low, high = np.quantile(over[under > 0] / under[under > 0], [0.025, 0.975])
     return {"value": float(above.sum() / below.sum()), "low": float(low), "high": float(high), "n": len(above)}
 
 
