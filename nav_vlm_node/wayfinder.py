@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nav_vlm_node.frames import Frame
-from nav_vlm_node.guide import SILENT, Guide, Listener
+from nav_vlm_node.guide import SILENT, Guide, Listener, timely
 from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import landmark_of, render
 from nav_vlm_node.replies import TOO_LATE, say
@@ -75,11 +75,21 @@ class Wayfinder:
 
     def __init__(self, guide: Guide) -> None:
         self.guide = guide
+        self._lock = threading.Lock()  # guards what follows: who forgets is another thread than who answers
         self._memory: _Memory | None = None
+        self._forgotten = 0  # times
 
     def forget(self) -> None:
-        """Begin anew: the clock has jumped, or nobody knows where the wearer is now."""
-        self._memory = None
+        """Begin anew: the clock has jumped, or nobody knows where the wearer is now. An answer that is being made is
+        not remembered either."""
+        with self._lock:
+            self._memory = None
+            self._forgotten += 1
+
+    def _remember(self, memory: _Memory, forgotten: int) -> None:
+        with self._lock:
+            if forgotten == self._forgotten:
+                self._memory = memory
 
     def answer(
         self,
@@ -102,7 +112,7 @@ class Wayfinder:
         An answer that only leads on by memory has the status SEARCHING. With a place, directions are not let out before
         the answer is whole: the memory may know better.
         """
-        began = time.monotonic()
+        began, forgotten = time.monotonic(), self._forgotten
         goal = _goal_of(query)
         remembers = place is not None and goal is not None
         instruction = self.guide.answer(
@@ -141,7 +151,7 @@ class Wayfinder:
             message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
             answer = replace(answer, status=Status.SEARCHING, message=message)
         age = math.nan if now is None else now() - frame.stamp
-        if abs(age) > options.max_answer_age:  # the session's own question took too long
+        if now is not None and not timely(age, options):  # the session's own question took too long
             why = f"the image was {age:.1f} s old when memory had spoken"
             return replace(
                 instruction, status=Status.STALE_IMAGE, text=say(TOO_LATE, options.style.language), steps=(),
@@ -150,7 +160,7 @@ class Wayfinder:
         if again is not None and guidance.searching:
             return again
         if cancel is None or not cancel.is_set():  # else nobody hears it: nothing was told
-            self._memory = replace(fresh, told=answer)
+            self._remember(replace(fresh, told=answer), forgotten)
         return answer
 
 

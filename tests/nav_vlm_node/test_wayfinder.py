@@ -328,6 +328,42 @@ def test_what_nobody_heard_is_no_look_and_no_leg(way: str) -> None:
     assert heard.text.endswith("No exit in view. Turn left 60 degrees."), "the first look that was told"
 
 
+@pytest.mark.parametrize("ahead", [2.0, 4.0])
+def test_a_clock_that_is_set_back_while_memory_speaks_makes_the_picture_one_of_another_time(ahead: float) -> None:
+    """As it does for one picture's answer: nobody knows how old it is."""
+    clock = [100.0]
+
+    def answers(image: Any, query: str) -> str:
+        if query != EXIT:
+            clock[0] -= ahead
+        return NOT_THERE[query]
+
+    found = finder(answers)[0].answer(Frame(room(), stamp=100.0), EXIT, HERE, now=lambda: clock[0])
+    assert (found.status, found.steps) == (Status.STALE_IMAGE, ())
+
+
+@pytest.mark.parametrize("when", [EXIT, "Where is the open door?"])
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_is_forgotten_while_an_answer_is_made_stays_so(when: str, heard: bool) -> None:
+    cancel, forgetting = threading.Event(), [False]
+
+    def answers(image: Any, query: str) -> str:
+        if forgetting[0] and query == when:
+            thread = threading.Thread(target=wayfinder.forget)
+            thread.start()
+            thread.join()
+            if not heard:
+                cancel.set()
+        return NOT_THERE[query]
+
+    wayfinder, _ = finder(answers)
+    look(wayfinder)
+    forgetting[0] = True
+    wayfinder.answer(Frame(room(), stamp=2.0), EXIT, Place(0.0, 0.0, math.radians(30)), cancel=cancel)
+    forgetting[0] = False
+    assert heading(look(wayfinder, place=Place(0.0, 0.0, math.radians(-60)), stamp=9.0)) > 0
+
+
 def test_who_changes_their_language_hears_it_at_once() -> None:
     wayfinder, _ = finder()
     assert look(wayfinder).text.endswith("Turn left 60 degrees.")
