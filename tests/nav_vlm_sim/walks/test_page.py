@@ -206,6 +206,15 @@ def test_buttons_and_keys_lead_on_and_back(walked: Walked) -> None:
     assert "<title>nav_vlm: walks</title>" in html
 
 
+def test_a_question_on_the_map_is_shown_and_the_legend_leads_nowhere(walked: Walked) -> None:
+    ask = 'document.querySelector("article.now .ask[data-turn=\'1\']").dispatchEvent(new Event("click"))'
+    legend = 'for (const one of document.querySelectorAll(".legend .ask")) one.dispatchEvent(new Event("click"))'
+    (on, still), _ = states(walked.page, [ask, legend])
+    assert on[:2] == still[:2]
+    assert on[1].startswith("2 of ")
+    assert '<g class="ask now">' in walked.text
+
+
 def test_filters_narrow_what_is_leafed_through(walked: Walked) -> None:
     (a, none, again), _ = states(
         walked.page,
@@ -221,7 +230,13 @@ def test_filters_narrow_what_is_leafed_through(walked: Walked) -> None:
     assert again[2].startswith("Walk 2 of 3, ")
 
 
-@pytest.mark.parametrize(("fragment", "shown"), [("#w1-2", ("w1", "2")), ("#w3-999", ("w3", "")), ("#x", ("w1", "1"))])
+@pytest.mark.parametrize(
+    ("fragment", "shown"),
+    [
+        ("#w1-2", ("w1", "2")), ("#w3-999", ("w3", "")), ("#x", ("w1", "1")), ("#w1-x", ("w1", "1")),
+        ("#w2-", ("w2", "1")),
+    ],
+)  # fmt: skip
 def test_a_link_leads_to_its_walk(walked: Walked, fragment: str, shown: tuple[str, str]) -> None:
     ((walk, turn, _),), _ = states(walked.page, [""], fragment)
     place, _, asked = turn.partition(" of ")

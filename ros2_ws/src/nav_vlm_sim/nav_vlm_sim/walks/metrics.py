@@ -133,7 +133,7 @@ def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:
 
 
 def _interval(above: Numbers, below: Numbers) -> dict[str, Any]:
-    """The ratio of two sums and its 95 % bootstrap interval over episodes, of the resamples that have one; of means where
+    """The ratio of two sums and its 95 % bootstrap interval over episodes, of the resamples that have one; a mean where
     `below` is all ones."""
     if not len(above) or not below.sum():
         return {"value": None, "low": None, "high": None, "n": len(above)}

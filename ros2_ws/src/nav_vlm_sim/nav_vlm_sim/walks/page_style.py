@@ -62,7 +62,7 @@ const turnsOf = (article) => [...article.querySelectorAll(".turn")];
 function show(nextWalk, nextTurn) {
   walk = Math.min(Math.max(nextWalk, 0), shown.length - 1);
   const article = shown[walk], turns = article ? turnsOf(article) : [];
-  turn = Math.min(Math.max(nextTurn, 0), turns.length - 1);
+  turn = Math.min(Math.max(Number.isNaN(nextTurn) ? 0 : nextTurn, 0), turns.length - 1);
   for (const other of all) other.classList.toggle("now", other === article);
   turns.forEach((one, k) => one.classList.toggle("now", k === turn));
   if (article) {
@@ -111,7 +111,7 @@ button("walk-on").onclick = () => show(walk + 1, 0);
 button("turn-back").onclick = () => onward(-1);
 button("turn-on").onclick = () => onward(1);
 for (const box of filters) box.onchange = filter;
-for (const ask of document.querySelectorAll(".ask")) ask.onclick = () => show(walk, Number(ask.dataset.turn));
+for (const ask of document.querySelectorAll("article .ask")) ask.onclick = () => show(walk, Number(ask.dataset.turn));
 window.onhashchange = jump;
 document.onkeydown = (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("select,.scroll")) return;
