@@ -353,6 +353,7 @@ def test_spl_and_ndtw_of_known_walks() -> None:
     assert spl(straight(4.0, arrived=False)) == 0.0
     assert ndtw(straight(4.0)) == pytest.approx(1.0)
     assert ndtw(straight(8.0)) < ndtw(straight(5.0)) < 1.0
+    assert ndtw(replace(straight(0.0), reference=[])) == 0.0, "without a way nobody is near it"
 
 
 def test_classes_are_told_apart_and_c_is_not_counted() -> None:

@@ -83,6 +83,8 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
         (["--episodes", "2", "--guides", "dog"], "no guide 'dog'; use model, oracle"),
         (["--episodes", "2", "--workers", "0"], "--workers: give 1 or more"),
         (["--episodes", "2", "--plan", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (["--episodes", "2", "--guides", "oracle,constant,oracle"], "--guides: oracle is named twice"),
+        (["--episodes", "2", "--plan", "a.yaml", "--plan", "./b/../a.yaml"], "a.yaml is named twice; name it once"),
     ],
 )
 def test_what_is_wrong_is_one_line(options: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +140,17 @@ def test_another_model_or_adapter_at_the_same_path_is_not_walked_on(
         evaluate(settings, out, workers=1, quiet=True)  # the oracle is the same under any
         file.write_bytes(before)
     assert evaluate(both, out, workers=1, quiet=True) == whole
+
+
+def test_a_walk_that_leads_nowhere_is_named_before_anything_is_walked(tmp_path: Path) -> None:
+    """The flat has no lift."""
+    plan, out = tmp_path / "home.yaml", tmp_path / "out"
+    text = (PLANS / "home.yaml").read_text(encoding="utf-8")
+    plan.write_text(text + "  - {x: 1.0, y: 4.0, yaw: 0, goal: lift, class: C}\n", encoding="utf-8")
+    settings = Settings(episodes=1, seed=1, guides=("oracle",), plans=(str(plan),))
+    with pytest.raises(UserError, match=r"home.yaml: no way leads from 1, 4 \(walk 6\) to the goal 'lift'"):
+        evaluate(settings, out, workers=1, quiet=True)
+    assert not out.exists()
 
 
 def model_files(folder: Path) -> dict[str, Path]:

@@ -63,6 +63,11 @@ class Settings:
         for guide in self.guides:
             if guide not in GUIDES:
                 raise UserError(f"no guide {guide!r}; use {', '.join(GUIDES)}")
+        files = [str(Path(path).resolve()) for path in self.plans]
+        for option, given in (("--guides", self.guides), ("--plan", files)):
+            for name in given:
+                if given.count(name) > 1:
+                    raise UserError(f"{option}: {name} is named twice; name it once")
 
 
 @dataclass(frozen=True)
@@ -122,13 +127,10 @@ def evaluate(
 
 
 def places(settings: Settings) -> list[tuple[int | str, int, int]]:
-    """(plan, walk, seed) of every episode: of each class the first walk of each plan, until there are enough."""
+    """(plan, walk, seed) of every episode: of each class the first walk of each plan, until there are enough; all walks
+    of plans by hand. Raises UserError for one of those that cannot be walked."""
     if settings.plans:
-        return [
-            (path, k, settings.seed * 100 + k)
-            for path in settings.plans
-            for k in range(len(_plan(path).walks))
-        ]  # fmt: skip
+        return [(path, k, settings.seed * 100 + k) for path in settings.plans for k in range(_walkable(path))]
     wanted = dict.fromkeys(COUNTED, settings.episodes // 2)
     wanted["A"] += settings.episodes % 2
     wanted["C"] = settings.episodes // COUNTED_PER_C
@@ -148,6 +150,19 @@ def places(settings: Settings) -> list[tuple[int | str, int, int]]:
                 wanted[kind] -= 1
                 found.append((number, index, number))
     return found
+
+
+def _walkable(path: str) -> int:
+    """How many walks a plan by hand has."""
+    plan = _plan(path)
+    stage = Stage(plan)
+    for k, walk in enumerate(plan.walks):
+        if not stage.way((walk.x, walk.y), walk.goal):
+            raise UserError(
+                f"{path}: no way leads from {walk.x:g}, {walk.y:g} (walk {k}) to the goal {walk.goal!r}; see "
+                "`nav-vlm-sim plan`, and mend the plan or leave the walk out"
+            )
+    return len(plan.walks)
 
 
 def _plan(plan: int | str) -> FloorPlan:

@@ -35,7 +35,9 @@ def spl(episode: Episode) -> float:
 
 
 def ndtw(episode: Episode) -> float:
-    """How near the walked way keeps to the shortest safe one, 0..1."""
+    """How near the walked way keeps to the shortest safe one, 0..1; 0 where there is none."""
+    if not episode.reference:
+        return 0.0
     walked = spaced([(moment.x, moment.y) for moment in episode.track])
     meant = spaced(episode.reference)
     gaps = np.linalg.norm(walked[:, None] - meant[None], axis=2)
