@@ -151,14 +151,16 @@ class Wayfinder:
             message = f"led on by memory; of this picture alone: {instruction.status.name} {instruction.text}"
             answer = replace(answer, status=Status.SEARCHING, message=message)
         age = math.nan if now is None else now() - frame.stamp
+        latency = time.monotonic() - (began if started is None else started)
         if now is not None and not timely(age, options):  # the session's own question took too long
             why = f"the image was {age:.1f} s old when memory had spoken"
             return replace(
                 instruction, status=Status.STALE_IMAGE, text=say(TOO_LATE, options.style.language), steps=(),
-                confidence=0.0, image_age=age, message=why,
+                confidence=0.0, image_age=age, latency=latency, message=why,
             )  # fmt: skip
         if again is not None and guidance.searching:
-            return again
+            return replace(again, image_age=age, latency=latency)
+        answer = replace(answer, image_age=age, latency=latency)
         if cancel is None or not cancel.is_set():  # else nobody hears it: nothing was told
             self._remember(replace(fresh, told=answer), forgotten)
         return answer

@@ -328,6 +328,22 @@ def test_what_nobody_heard_is_no_look_and_no_leg(way: str) -> None:
     assert heard.text.endswith("No exit in view. Turn left 60 degrees."), "the first look that was told"
 
 
+@pytest.mark.parametrize("late", [0.2, 9.0])
+def test_age_and_latency_are_those_of_when_the_answer_is_given(late: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+
+    def answers(image: Any, query: str) -> str:
+        clock[0] += 0.1 if query == EXIT else late
+        return NOT_THERE[query]
+
+    wayfinder, _ = finder(answers)
+    found = wayfinder.answer(Frame(room(), stamp=99.9), EXIT, HERE, now=lambda: clock[0], started=99.0)
+    assert found.status is (Status.SEARCHING if late < 1.0 else Status.STALE_IMAGE)
+    assert found.image_age == pytest.approx(0.2 + late)
+    assert found.latency == pytest.approx(1.1 + late)
+
+
 @pytest.mark.parametrize("ahead", [2.0, 4.0])
 def test_a_clock_that_is_set_back_while_memory_speaks_makes_the_picture_one_of_another_time(ahead: float) -> None:
     """As it does for one picture's answer: nobody knows how old it is."""
