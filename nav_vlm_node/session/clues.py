@@ -26,7 +26,8 @@ TURNED = math.radians(40)  # by which a further try to get through is turned fro
 class Clue:
     """The goal, an open door or a sign that was seen: where it is, how often the wearer has been there, and the
     heading that a sign's arrow means [rad, NaN]. approach: heading through a door from where it was seen [rad, NaN].
-    nearest: metres, so far. tries: legs in a row that led no nearer, or not through."""
+    nearest: metres, so far. tries: legs in a row that led no nearer, or not through. detours: how often the wearer was
+    stuck on the way to it."""
 
     landmark: str
     x: float
@@ -36,6 +37,7 @@ class Clue:
     approach: float = NAN
     nearest: float = math.inf
     tries: int = 0
+    detours: int = 0
 
     def out_of_reach(self, gap: float, most: int = TRIES) -> bool:
         """Whether leg after leg has led no nearer than this many metres. Asked once before each leg."""
@@ -68,7 +70,8 @@ class Clue:
 
     def leave_behind(self) -> None:
         """It was reached, or cannot be."""
-        self.visits, self.approach, self.nearest, self.tries = self.visits + 1, NAN, math.inf, 0
+        self.visits, self.approach, self.nearest = self.visits + 1, NAN, math.inf
+        self.tries = self.detours = 0
 
     def beside(self, place: Place) -> float:
         """How far the wearer is to the right of the line on which this try goes through this door [m]."""

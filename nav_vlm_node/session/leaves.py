@@ -40,6 +40,10 @@ class Leaves:
                 return leaf
         return None
 
+    def beside(self, place: Spot) -> Place | None:
+        """The leaf that is near a place."""
+        return min((s for s in self._spots if apart(s, place) < SAME), key=lambda s: apart(s, place), default=None)
+
     def way_round(self, place: Place, door: Spot) -> float:
         """The heading in which to go through a door that is seen from a place, turned away from its leaf where that
         stands in the straight way [rad]. NaN for straight on: there is none, or no telling on which side it hangs, or

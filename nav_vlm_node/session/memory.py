@@ -19,10 +19,13 @@ from nav_vlm_node.session.sought import NEAR, REACHED, Sought
 from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.warned import MOVES, Warned
 from nav_vlm_node.session.ways import (
+    NEARLY,
     Steps,
     doubtful,
     kept,
+    leg,
     one_look_is_enough,
+    round_about,
     standing,
     to_door,
     towards,
@@ -32,6 +35,7 @@ from nav_vlm_node.session.ways import (
 
 LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
+ROUNDS = 2  # ways round to one thing that are tried
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
 
 Ask = Callable[[str], Instruction]
@@ -65,6 +69,8 @@ class Session:
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
     _entered: Place | None = None  # behind a door, and not looked around there yet
+    _detour: list[Place] = field(default_factory=list)  # still to be gone to, first to last
+    _came_round: bool = False  # at the end of them, and not looked from there yet
     _blind: int = 0  # pictures in a row that show nothing
 
     def heed(self, instruction: Instruction, place: Place, ask: Ask | None = None) -> Guidance:
@@ -90,6 +96,9 @@ class Session:
         self._trail.undone()
 
     def _made_of(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance:
+        out = self._out_of_corner(instruction, place)
+        if out is not None:
+            return out
         if instruction.status is Status.OK:
             direction, distance = told(instruction.steps)
             spot = beyond(place, place.yaw + direction, distance)  # NaN where the answer says no such place
@@ -120,6 +129,7 @@ class Session:
         """Which doors the wearer has come through."""
         for door in self._leads.passed(self._trail.last, place, (self._going, self._via)):
             self._looking.turned, self._looking.roamed, self._entered = 0, 0, place
+            self._trail.enter()
             if self._going is door:
                 self._going = None
             if self._via is door:
@@ -131,6 +141,7 @@ class Session:
         self._blind += 1
         if self._blind == 1:
             return Guidance(instruction)
+        self._looking.look(place)  # a wall that is too near looks no better another time
         turn = LOOK if self._going is None else wrap(heading_to(place, self._going) - place.yaw)
         turned = Step(Action.TURN, turn if abs(turn) >= LOOK / 2 else LOOK)
         self._trail.turned()
@@ -204,6 +215,40 @@ class Session:
         hazard = next((s.bearing for s in instruction.steps if s.action is Action.CAUTION), NAN)
         turn = wrap(self._trail.aside(way, place.yaw + hazard) - place.yaw)
         return self._saying(doubtful(instruction), (Step(Action.TURN, turn), Step(Action.MOVE, 0.0, LEG / 2)))
+
+    def _out_of_corner(self, instruction: Instruction, place: Place) -> Guidance | None:
+        """Around what leg after leg has ended at, on the way to what is known: back, over to the other side, and on."""
+        way = self._via or self._going
+        if way is None:
+            self._detour, self._came_round = [], False
+            return None
+        if not self._detour and self._trail.stuck:
+            if not way.detours % 2 and way.detours < 2 * ROUNDS:  # in between, what else there is is tried
+                self._go_round(way, place)
+            way.detours += 1
+        while self._detour:
+            spot = self._detour.pop(0)
+            self._came_round = not self._detour
+            if self._warned.between(place, spot):
+                self._detour.clear()
+            elif apart(place, spot) >= NEARLY:
+                return self._saying(doubtful(instruction), leg(self._trail, place, spot))
+        turn = wrap(heading_to(place, way) - place.yaw)
+        came, self._came_round = self._came_round, False
+        if came and abs(turn) > OFF_CENTRE:
+            return self._saying(doubtful(instruction), (self._trail.turn(turn),))
+        return None
+
+    def _go_round(self, way: Clue, place: Place) -> None:
+        """Plans the way round to what could not be reached straight on."""
+        eye = self._sightings.from_farthest(way, place) or self._trail.farthest(place)
+        if eye is None:
+            return
+        self._detour = list(round_about(eye, place, way, self._leaves.beside(place)))
+        self._trail.go_elsewhere()
+        way.tries = 0
+        if way.landmark == OPEN_DOOR:
+            way.approach = heading_to(self._detour[-1], way)
 
     # ---- a goal behind a door --------------------------------------------------------------------
 

@@ -7,9 +7,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from nav_vlm_node.score import wrap
-from nav_vlm_node.session.clues import SAME
+from nav_vlm_node.session.clues import SAME, Clue
 from nav_vlm_node.session.looking import REMEMBERED
-from nav_vlm_node.session.trail import Place, Spot, apart, heading_to
+from nav_vlm_node.session.trail import AWAY, Place, Spot, apart, heading_to
 
 AGREE = math.radians(20)  # two looks that put a thing into headings as near as this agree
 ANOTHER = 0.4, math.radians(10)  # metres, radians: a look from nearer than both is not another one
@@ -42,6 +42,15 @@ class Sightings:
             name == landmark and apart(known, spot) < SAME and apart(eye, known) > distance + FARTHER
             for name, known, eye in self._seen
         )
+
+    def from_farthest(self, clue: Clue, place: Place) -> Place | None:
+        """The look at it that was farthest from a place."""
+        eyes = [
+            eye
+            for name, spot, eye in self._seen
+            if name == clue.landmark and apart(spot, clue) < SAME and apart(eye, place) >= AWAY
+        ]
+        return max(eyes, key=lambda eye: apart(eye, place), default=None)
 
     def of(self, landmark: str) -> list[Place]:
         """Where looks put the thing."""

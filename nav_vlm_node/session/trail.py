@@ -67,6 +67,7 @@ class Trail:
     """The places of all questions so far. `arrive` at each, and `leave` with what was told there."""
 
     places: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))
+    _room: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))  # those of this room
     stopped: bool = False  # whether the last leg ended at once
     _blocked: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))  # where a leg did, facing along it
     _leg: float = NAN  # heading of the last one
@@ -93,6 +94,7 @@ class Trail:
         if apart(self._anchor, place) > AWAY:
             self._anchor, self._tries, self._asides = place, 0, 0
         self.places.append(place)
+        self._room.append(place)
 
     def leave(self, instruction: Instruction) -> None:
         """Notes where the wearer is sent from the last place."""
@@ -131,6 +133,18 @@ class Trail:
         turn = ASIDE[self._asides % len(ASIDE)] * first
         self._asides, self._tries = self._asides + 1, 0
         return wrap(blocked + turn)
+
+    def go_elsewhere(self) -> None:
+        """Notes that another way is tried."""
+        self._tries = 0
+
+    def enter(self) -> None:
+        """Notes that the wearer has come into another room."""
+        self._room.clear()
+
+    def farthest(self, place: Place) -> Place | None:
+        """Where they were in this room, as far from here as can be."""
+        return max((p for p in self._room if apart(p, place) >= AWAY), key=lambda p: apart(p, place), default=None)
 
     def freest(self, place: Place, meets: Callable[[Place, float], bool]) -> float:
         """The heading in which a leg leads farthest from where the wearer has been, and met nothing so far.

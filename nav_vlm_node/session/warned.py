@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from nav_vlm_node.instruction import Action, Instruction, Step
 from nav_vlm_node.score import wrap
 from nav_vlm_node.session.clues import OPEN_DOOR, SAME
-from nav_vlm_node.session.trail import IN_WAY, LEG, Place, along, apart, beyond, heading_to
+from nav_vlm_node.session.trail import IN_WAY, LEG, Place, Spot, along, apart, beyond, heading_to
 
 MOVES = ("person",)  # where it was a question ago it need not be now
 THINGS = 32  # that are remembered
@@ -35,6 +35,11 @@ class Warned:
     def meets(self, place: Place, heading: float) -> bool:
         """Whether a leg in that heading [rad] leads to one of them."""
         return any(True for _ in self._on(place, heading, LEG))
+
+    def between(self, place: Place, spot: Spot) -> bool:
+        """Whether one of them is on the straight way from a place to a spot; the leaves of open doors do not count."""
+        on = self._on(place, heading_to(place, spot), apart(place, spot))
+        return any(name != OPEN_DOOR for name, _ in on)
 
     def before(self, place: Place, steps: Iterable[Step]) -> list[Step]:
         """Warnings, as they are now, of what the legs of these steps lead to and the steps do not warn of.

@@ -9,9 +9,14 @@ from dataclasses import replace
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, BEYOND, OPEN_DOOR, PASSED, Clue, arrow_of
-from nav_vlm_node.session.trail import LEG, Place, Trail, apart, beyond, heading_to
+from nav_vlm_node.session.trail import LEG, Place, Trail, along, apart, beyond, heading_to
 
 SHORTEST = 0.25  # metres of a leg
+AFAR = 1.8  # metres before a door or what is in the way, from where another way to it begins
+BACK = 1.2  # metres out of a corner
+TELLING = 0.15  # metres off a line, under which nobody knows on which side of it a thing is
+OVER = 0.8  # metres to the other side of the line on which one came
+NEARLY = 0.5  # metres, which are not worth a leg
 UNDER = 0.6  # metres before a sign, where its arrow is followed
 SURE = 0.95  # of an answer's confidence
 _SLIGHT = math.radians(20)
@@ -49,6 +54,23 @@ def _through(trail: Trail, place: Place, door: Clue) -> Steps:
     side = math.copysign(math.pi / 2, beside)
     first = Step(Action.TURN, wrap(door.line + side - place.yaw))
     return first, Step(Action.MOVE, 0.0, min(1.0, abs(beside))), Step(Action.TURN, -side), on
+
+
+def round_about(eye: Place, place: Place, aim: Clue, leaf: Place | None) -> tuple[Place, Place]:
+    """Out of the corner between a wall and what stands before it: back along the way one has come, and over to the
+    other side of it. Two spots to go to.
+
+    eye: from where one has come. leaf: of an open door, which is known to be in the way.
+    """
+    heading = heading_to(eye, aim)
+    gone, left = along(eye, heading, place)
+    if leaf is not None and abs(along(eye, heading, leaf)[1]) > TELLING:
+        left = along(eye, heading, leaf)[1]
+    if aim.landmark == OPEN_DOOR:
+        gone = apart(eye, aim)
+    side = heading + math.copysign(math.pi / 2, -left)
+    over = beyond(beyond(eye, heading, max(0.0, gone - AFAR)), side, OVER)
+    return beyond(place, heading, -BACK), over
 
 
 def to_door(steps: Steps, reach: float) -> Steps:
