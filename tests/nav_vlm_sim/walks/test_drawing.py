@@ -15,6 +15,7 @@ from nav_vlm_sim.walks import floorplan
 from nav_vlm_sim.walks.drawing import Way, draw_plan, fitting, plan_svg, ways
 from nav_vlm_sim.walks.episode import Stage
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk, plan_from_json
+from nav_vlm_sim.walks.plan_command import write_text
 from nav_vlm_sim.walks.procedural import plan_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -102,7 +103,7 @@ def test_the_ground_alone_holds_no_walks(stage: Stage) -> None:
     ground = ElementTree.fromstring(f"<svg>{''.join(parts)}</svg>")
     assert css(ground, "wall")
     assert not css(ground, "walk") + css(ground, "start")
-    assert plan_svg(stage, []).count("<polyline") == 0
+    assert plan_svg(stage, []).count('class="walk') == 0 < plan_svg(stage, ways(stage)).count('class="walk')
     assert Way(PLAN.walks[0], [(0.0, 0.0), (3.0, 4.0)]).told(0).endswith("5.0 m")
 
 
@@ -145,4 +146,57 @@ def test_what_is_wrong_is_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+ROOMS = "rooms: [{name: r, x: [0, 5], y: [0, 4]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"seed: -1\n{ROOMS}", "seed -1: give a whole number from 0"),
+        (f"seed: 1.5\n{ROOMS}", "seed 1.5: give a whole number from 0"),
+        (f"seed: {10**17}\n{ROOMS}", "seed 1e+17: give a whole number from 0"),
+        (f"seed: {'7' * 5000}\n{ROOMS}", "is no YAML (Exceeds the limit"),
+        (f"seed: 0x{'f' * 5000}\n{ROOMS}", "seed: the number is too large"),
+        (f"height: {'7' * 400}\n{ROOMS}", "height: the number is too large"),
+        (f"name: 2026-13-45\n{ROOMS}", "is no YAML (month must be in 1..12"),
+        (f"name: {'[' * 3000}", "nested too deeply"),
+        (
+            "rooms: [{name: r, x: [0, 1000000], y: [0, 1000000]}]",
+            "its rooms reach from 0 to 1e+06 metres; give a plan of",
+        ),
+        ("rooms: [{name: r, x: [0, 5], y: [1.0e+9, 1000000004]}]", "within 10000 of its origin"),
+        ("rooms: [{name: r, x: [-1.0e+308, 1.0e+308], y: [0, 4]}]", "its rooms reach from"),
+        (f'name: "a\\ud800b"\n{ROOMS}', "name: 'a\\ud800b' holds the character U+D800"),
+        (f'name: "a\\x01b"\n{ROOMS}', "name: 'a\\x01b' holds the character U+0001"),
+        (f'name: "a\\uffffb"\n{ROOMS}', "holds the character U+FFFF"),
+        (f'{ROOMS}things: [{{kind: "b\\nox", x: 1, y: 1}}]', "things[0].kind: 'b\\nox' holds the character U+000A"),
+    ],
+    ids=lambda value: value[:20].split("\n")[0],
+)
+def test_what_is_wrong_in_a_file_is_one_line(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, out = tmp_path / "plan.yaml", tmp_path / "drawn" / "p.svg"
+    out.parent.mkdir()
+    plan.write_text(text, encoding="utf-8")
+    assert cli.main(["plan", str(plan), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(out.parent.iterdir())
+
+
+def test_names_in_any_language_are_drawn(tmp_path: Path) -> None:
+    plan, out = tmp_path / "plan.yaml", tmp_path / "p.svg"
+    plan.write_text(f"name: Büro \u0646\u200c\u0627 \u6771 & <b>\n{ROOMS}", encoding="utf-8")
+    assert cli.main(["plan", str(plan), "--out", str(out)]) == 0
+    assert "\u6771 & <b>" in "".join(ElementTree.parse(out).getroot().itertext())
+
+
+def test_no_draft_is_left_whatever_happens(tmp_path: Path) -> None:
+    with pytest.raises(UnicodeEncodeError):
+        write_text(tmp_path / "p.svg", "\ud800")
     assert not list(tmp_path.iterdir())

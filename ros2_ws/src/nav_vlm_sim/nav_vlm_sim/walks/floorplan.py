@@ -20,6 +20,7 @@ Plans are in metres, x to the east, y to the north. The same plan is drawn by Mu
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -35,6 +36,9 @@ ON_FLOOR = (*furniture.ON_FLOOR, "column")
 ARROWS = ("left", "right", "ahead")
 GOALS = ("exit", "lift", "stairs", "toilet", "door", "chair")
 CLASSES = ("A", "B", "C")  # the target is in view; signs, arrows and open doors tell the way; neither
+MOST_SEED = 2**53 - 1  # what readers of JSON hold exactly
+MOST_WIDE, MOST_FAR = 150.0, 10_000.0  # metres, of a plan from end to end, and from its origin
+NO_LETTERS = ("Cc", "Cs", "Cn", "Zl", "Zp")  # control characters, halves of characters, none, ends of lines
 NO_ROOM = 0.5  # metres from a person's middle, within which nobody else stands
 # Wall -> yaw of its inward normal.
 INWARD = {"east": math.pi, "north": -math.pi / 2, "west": 0.0, "south": math.pi / 2}
@@ -144,7 +148,9 @@ def read_plan(path: Path) -> FloorPlan:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; give the YAML of a floor plan") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is no floor plan: its lists are nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # the second also of a date or a number that is none
         raise UserError(f"{path} is no YAML ({' '.join(str(error).split())})") from None
     try:
         return plan_from_json(found, path.stem)
@@ -161,9 +167,9 @@ def plan_from_json(found: Any, name: str = "") -> FloorPlan:
         if key not in known:
             raise UserError(f"{key!r} is not known; use {', '.join(sorted(known))}")
     return FloorPlan(
-        name=str(found.get("name", name)),
+        name=_text(found.get("name", name), "name"),
         height=_number(found.get("height", 2.7), "height"),
-        seed=int(_number(found.get("seed", 0), "seed")),
+        seed=_whole(found.get("seed", 0), "seed"),
         rooms=tuple(_read(Room, part, "rooms", i) for i, part in enumerate(_list(found, "rooms"))),
         walls=tuple(_read(OnWall, part, "walls", i) for i, part in enumerate(_list(found, "walls"))),
         things=tuple(_read(Thing, part, "things", i) for i, part in enumerate(_list(found, "things"))),
@@ -206,7 +212,7 @@ def _read(kind: Any, part: Any, key: str, index: int) -> Any:
         if types[name] == "float":
             values[name] = _number(value, f"{where}.{name}")
         elif types[name] == "str":
-            values[name] = str(value)
+            values[name] = _text(value, f"{where}.{name}")
         else:
             if not isinstance(value, list) or len(value) != 2:
                 raise UserError(f"{where}.{name}: give from and to, like [0, 5]")
@@ -220,9 +226,28 @@ def _read(kind: Any, part: Any, key: str, index: int) -> Any:
 
 
 def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UserError(f"{where}: {value!r} is no number")
-    return float(value)
+    try:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    except OverflowError:  # of a whole number of hundreds of digits, which cannot be shown either
+        raise UserError(f"{where}: the number is too large") from None
+    raise UserError(f"{where}: {value!r} is no number")
+
+
+def _whole(value: Any, where: str) -> int:
+    number = _number(value, where)
+    if number != int(number) or not 0 <= number <= MOST_SEED:
+        raise UserError(f"{where} {number:g}: give a whole number from 0 to {MOST_SEED}")
+    return int(number)
+
+
+def _text(value: Any, where: str) -> str:
+    """Of characters that can be written, in one line: also into an SVG."""
+    text = str(value)
+    bad = next((letter for letter in text if unicodedata.category(letter) in NO_LETTERS), None)
+    if bad is not None:
+        raise UserError(f"{where}: {text!r} holds the character U+{ord(bad):04X}; leave it out")
+    return text
 
 
 def _written(part: Any) -> dict[str, Any]:
@@ -245,6 +270,12 @@ def _problems(plan: FloorPlan) -> Iterator[str]:
             yield f"two rooms are called {room.name!r}"
         if min(room.half) < 0.45:
             yield f"room {room.name!r} is narrower than 0.9 metres, or from and to are swapped"
+    for edges in ([v for room in plan.rooms for v in room.x], [v for room in plan.rooms for v in room.y]):
+        if max(edges) - min(edges) > MOST_WIDE or max(map(abs, edges)) > MOST_FAR:
+            yield (
+                f"its rooms reach from {min(edges):g} to {max(edges):g} metres; give a plan of {MOST_WIDE:g} metres at "
+                f"most, within {MOST_FAR:g} of its origin"
+            )
     for i, one in enumerate(plan.rooms):
         for other in plan.rooms[i + 1 :]:
             if _gap(one.x, other.x) < WALL - 1e-6 and _gap(one.y, other.y) < WALL - 1e-6:

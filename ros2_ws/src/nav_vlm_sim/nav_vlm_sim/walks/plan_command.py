@@ -13,8 +13,6 @@ from nav_vlm_node.errors import UserError
 if TYPE_CHECKING:
     from nav_vlm_sim.walks.floorplan import FloorPlan
 
-MOST_SEED = 2**53 - 1
-
 
 def add(commands: Any) -> None:
     """Adds the command to `nav-vlm-sim`."""
@@ -39,7 +37,7 @@ def add_choice(parser: Parser, *, kinds: bool = True) -> None:
 
 def chosen(args: argparse.Namespace) -> FloorPlan:
     """The plan that the arguments name. Raises UserError."""
-    from nav_vlm_sim.walks.floorplan import read_plan
+    from nav_vlm_sim.walks.floorplan import MOST_SEED, read_plan
     from nav_vlm_sim.walks.procedural import plan_of
 
     if (args.plan is None) == (args.seed is None):
@@ -79,5 +77,6 @@ def write_text(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}; give another --out") from None
+    finally:
+        draft.unlink(missing_ok=True)
