@@ -172,9 +172,14 @@ class Session:
         self._going = self._via = None
 
     def _perhaps_here(self, instruction: Instruction, spot: Place) -> Guidance:
-        """What only a near look shows is said to be perhaps there; whoever asks again has not found it."""
+        """What only a near look shows is said to be perhaps there, and the way is a try; whoever asks again has not
+        found it."""
         self._sought.rule_out(spot)
-        return self._saying_too(MAYBE_WITHIN_REACH, doubtful(instruction))
+        direction, distance = told(instruction.steps)
+        steps = Step(Action.TURN, direction), Step(Action.MOVE, 0.0, distance)
+        told_of = self._saying(doubtful(instruction), steps)
+        maybe = say(MAYBE_WITHIN_REACH, self.style.language)
+        return replace(told_of, instruction=replace(told_of.instruction, text=f"{told_of.instruction.text} {maybe}"))
 
     # ---- a second look ---------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ def test_who_asks_again_at_once_is_not_sent_to_a_goal_that_was_found_not_to_be_t
     answers = {EXIT: "Move 0.5 metres to the exit."}
     wayfinder, _ = finder(answers)
     first = look(wayfinder)
-    assert first.text == "It may be within reach."
+    assert first.text == "Move 0.5 metres. It may be within reach."
     again = look(wayfinder, stamp=1.5)
     assert (again.status, again.text) == (first.status, first.text)
     answers[EXIT] = "Move 2 metres to the exit."
@@ -220,7 +220,7 @@ def test_who_asks_again_where_a_warning_has_gone_is_not_answered_with_nothing() 
     answers = {EXIT: "Caution, box ahead at 1 metre. Move 0.5 metres to the exit."}
     wayfinder, _ = finder(answers)
     first = look(wayfinder)
-    assert first.text == "Caution, box ahead, 1 metre. It may be within reach."
+    assert first.text == "Caution, box ahead, 1 metre. Move 0.5 metres. It may be within reach."
     answers[EXIT] = "No exit in view."
     assert look(wayfinder, stamp=1.5).text == first.text
 

@@ -176,13 +176,13 @@ def test_what_only_a_near_look_shows_is_perhaps_there_and_then_it_is_not(distanc
     session = Session()
     near = said(Status.OK, *way(0, distance, "exit"))
     first = session.heed(near, HERE)
-    assert (first.searching, first.instruction.text) == (True, "It may be within reach.")
+    spoken = f"Move {'0.5 metres' if distance < 1 else '1 metre'}. It may be within reach."
+    assert (first.searching, first.instruction.text) == (True, spoken)
+    assert told(first.instruction.steps) == pytest.approx((0.0, distance))
     again = session.heed(near, HERE)
     assert again.instruction.text == "No exit in view. Turn left 60 degrees."
     warned = said(Status.OK, warning(10, 0.5, "box"), *way(0, distance, "exit"))
-    assert Session().heed(warned, HERE).instruction.text == (
-        "Caution, box 10 degrees left, 0.5 metres. It may be within reach."
-    )
+    assert Session().heed(warned, HERE).instruction.text == (f"Caution, box 10 degrees left, 0.5 metres. {spoken}")
 
 
 @pytest.mark.parametrize(("seen", "believed"), [((0, 2.0), True), ((0, 1.2), False), ((60, 3.0), False)])
