@@ -76,6 +76,21 @@ def test_a_plan_is_read_as_it_is_written(tmp_path: Path) -> None:
             changed("walks", 0, to={**SMALL["walks"][0], "x": 9.3, "y": 1.0}),
             "begins where a person stands; give one 0.5",
         ),
+        (changed("things", 1, "speed", to=-0.8), "person at 9, 1.1: speed -0.8: give 0 to 2 m/s"),
+        (changed("things", 1, "speed", to=2.1), "speed 2.1: give 0 to 2 m/s"),
+        (changed("things", 0, "speed", to=0.5), "chair at 1.2, 5.5: speed 0.5, but people alone walk"),
+        (
+            changed("walls", 2, to={"kind": "lift", "room": "office", "wall": "south", "at": 3.3}),
+            "lift and open door overlap on the south wall of 'office', at 3.3 and 2.5",
+        ),
+        (
+            changed("walls", 2, to={"kind": "door", "room": "corridor", "wall": "north", "at": 2.0}),
+            "door and open door overlap on the north wall of 'corridor'",
+        ),
+        (
+            changed("walls", 1, to={**SMALL["walls"][2], "at": 2.9}),
+            "exit sign and exit sign overlap on the south wall of 'corridor'",
+        ),
         (changed("colour", to="red"), "'colour' is not known"),
         (changed("height", to=1.0), "height 1: give 2.5 to 6"),
     ],
@@ -84,6 +99,16 @@ def test_what_is_wrong_is_named(broken: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=line) as raised:
         plan_from_json(broken)
     assert "\n" not in str(raised.value)
+
+
+def test_nobody_begins_in_a_thing() -> None:
+    for x, y in ((1.2, 5.5), (1.2, 5.1)):
+        plan = plan_from_json(changed("walks", 0, to={**SMALL["walks"][0], "x": x, "y": y}))
+        with pytest.raises(
+            UserError, match=rf"'small office': walk from 1.2, {y} begins in a chair; give a place 0.25"
+        ):
+            Stage(plan)
+    Stage(plan_from_json(changed("walks", 0, to={**SMALL["walks"][0], "x": 1.2, "y": 4.9})))
 
 
 def test_files_that_are_no_plans(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
 from nav_vlm_node.score import OFF_CENTRE, side, told, wrap
 from nav_vlm_node.session import Place
@@ -22,7 +23,7 @@ from nav_vlm_sim.walks.crowd import Crowd
 from nav_vlm_sim.walks.floorplan import EXIT_SIGN, OPEN_DOOR, FloorPlan, Walk
 from nav_vlm_sim.walks.rig import Odometry, camera_pose
 from nav_vlm_sim.walks.space import TIGHT, Point, Space, length_of, solids_of
-from nav_vlm_sim.walks.walker import LEG, MANNERS, Moment, Touches, Walker
+from nav_vlm_sim.walks.walker import BODY, LEG, MANNERS, Moment, Touches, Walker
 
 Picture = npt.NDArray[np.uint8]
 
@@ -111,7 +112,10 @@ class Episode:
 
 
 class Stage:
-    """A building with everything in it, ready to be walked. draw: a picture from a pose, or None for no camera."""
+    """A building with everything in it, ready to be walked. draw: a picture from a pose, or None for no camera.
+
+    Raises UserError where a walk begins in something.
+    """
 
     def __init__(self, plan: FloorPlan, draw: Callable[[Building, Crowd, Pose], Picture] | None = None) -> None:
         self.building = build(plan)
@@ -119,6 +123,11 @@ class Stage:
         self.draw = draw
         self._near: dict[int, list[Point]] = {}
         self._places: dict[str, tuple[Point, ...]] = {}
+        for walk in plan.walks:
+            gap, solid = self.space.nearest(walk.x, walk.y)
+            if gap < BODY:
+                where = f"floor plan {plan.name!r}: walk from {walk.x:g}, {walk.y:g}"
+                raise UserError(f"{where} begins in a {solid.kind}; give a place {BODY:g} metres from everything")
 
     def picture(self, crowd: Crowd, pose: Pose) -> Picture:
         """What the camera shows from there, with everybody where they are."""

@@ -39,6 +39,12 @@ CLASSES = ("A", "B", "C")  # the target is in view; signs, arrows and open doors
 MOST_SEED = 2**53 - 1  # what readers of JSON hold exactly
 MOST_WIDE, MOST_FAR = 150.0, 10_000.0  # metres, of a plan from end to end, and from its origin
 NO_LETTERS = ("Cc", "Cs", "Cn", "Zl", "Zp")  # control characters, halves of characters, none, ends of lines
+MOST_PACE = 2.0  # m/s, of people who walk
+# Metres from the middle of what is on a wall to its sides, at least: two of them that are nearer overlap.
+HALF = {
+    "door": 0.4, OPEN_DOOR: 0.4, "exit": 0.4, "toilet": 0.4, "lift": 0.5, "stairs": 0.55, "picture": 0.2,
+    "cash machine": 0.28, EXIT_SIGN: 0.3,
+}  # fmt: skip
 NO_ROOM = 0.5  # metres from a person's middle, within which nobody else stands
 # Wall -> yaw of its inward normal.
 INWARD = {"east": math.pi, "north": -math.pi / 2, "west": 0.0, "south": math.pi / 2}
@@ -282,12 +288,17 @@ def _problems(plan: FloorPlan) -> Iterator[str]:
                 yield f"rooms {one.name!r} and {other.name!r} lie closer than a wall of {WALL} metres"
     for part in plan.walls:
         yield from _wall_problems(plan, part, names)
+    yield from _overlaps(plan)
     for thing in plan.things:
         where = f"{thing.kind} at {thing.x:g}, {thing.y:g}"
         if thing.kind not in ON_FLOOR:
             yield f"{where}: no {thing.kind!r} stands on floors; use {', '.join(ON_FLOOR)}"
         elif not any(room.holds(thing.x, thing.y, 0.1) for room in plan.rooms):
             yield f"{where} is in no room, or in a wall"
+        if thing.speed and thing.kind != "person":
+            yield f"{where}: speed {thing.speed:g}, but people alone walk; leave it out"
+        if not 0 <= thing.speed <= MOST_PACE:
+            yield f"{where}: speed {thing.speed:g}: give 0 to {MOST_PACE:g} m/s"
     for walk in plan.walks:
         where = f"walk from {walk.x:g}, {walk.y:g}"
         if not any(room.holds(walk.x, walk.y, 0.3) for room in plan.rooms):
@@ -318,6 +329,22 @@ def _wall_problems(plan: FloorPlan, part: OnWall, names: list[str]) -> Iterator[
             yield f"{where}: `to` names no room"
         elif abs(_behind(plan, part) - WALL) > 1e-6:
             yield f"{where}: {part.to!r} does not lie {WALL} metres behind that wall there"
+
+
+def _overlaps(plan: FloorPlan) -> Iterator[str]:
+    """What takes the place of something else on a wall; an open door is on both sides of it. Signs hang above."""
+    taken: dict[tuple[str, str, bool], list[OnWall]] = {}
+    for part in plan.walls:
+        sides = [(part.room, part.wall)] + ([(part.to, OPPOSITE[part.wall])] if part.kind == OPEN_DOOR else [])
+        for room, wall in sides:
+            others = taken.setdefault((room, wall, part.kind == EXIT_SIGN), [])
+            for other in others:
+                if abs(part.at - other.at) < HALF[part.kind] + HALF[other.kind] - 1e-6:
+                    yield (
+                        f"{part.kind} and {other.kind} overlap on the {wall} wall of {room!r}, at {part.at:g} and "
+                        f"{other.at:g}"
+                    )
+            others.append(part)
 
 
 def _behind(plan: FloorPlan, part: OnWall) -> float:
