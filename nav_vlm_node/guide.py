@@ -267,7 +267,7 @@ class Guide:
         return self._judge(answer, truncated=count >= self.options.max_new_tokens)
 
     def _encode(self, frame: Frame, end: float | None) -> VisualTokens:
-        for known, options, visual in self._encodings:
+        for known, options, visual in list(self._encodings):  # `forget` is called on another thread
             if known is frame and options == self.options:
                 return visual
         visual = self.engine.encode(self._rectified(frame), timeout=_left(end))

@@ -134,8 +134,9 @@ class CameraFeed:
         )
 
     def _decode(self, received: Received) -> Frame:
-        if self._decoded is not None and self._decoded[0] is received:
-            return self._decoded[1]
+        decoded = self._decoded  # `clear` is called on another thread
+        if decoded is not None and decoded[0] is received:
+            return decoded[1]
         message = received.message
         if isinstance(message, CompressedImage):
             image = decode_compressed(message.data, layout=message.format)

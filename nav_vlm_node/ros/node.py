@@ -75,6 +75,7 @@ class GuideNode(LifecycleNode):
         self._engine_factory = engine_factory
         self.guide: Guide | None = None
         self._wayfinder: Wayfinder | None = None
+        self._gate = threading.RLock()  # state, enabled, and whether the desk is open change together
         self.enabled = True
         self.fault = ""
         self.state = "unconfigured"
@@ -224,7 +225,8 @@ class GuideNode(LifecycleNode):
         chosen = float(self._value("deadline"))
         if chosen > 0:
             return chosen
-        on_gpu = self.guide is not None and self.guide.engine.info.device.startswith("cuda")
+        guide = self.guide
+        on_gpu = guide is not None and guide.engine.info.device.startswith("cuda")
         return GPU_DEADLINE if on_gpu else CPU_DEADLINE
 
     def _value(self, name: str) -> Value:
@@ -256,9 +258,7 @@ class GuideNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Keep the model, stop answering."""
-        self.state = "inactive"  # from now on `enable` opens nothing
-        self.desk.close(Status.NOT_READY, "the node was deactivated", answer_as=Status.CANCELED)
-        self._last.forget()
+        self._shut("inactive", "the node was deactivated", Status.CANCELED)
         return self._transition("deactivate", self.feed.wake, after="inactive", otherwise="active")
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -267,7 +267,7 @@ class GuideNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Tell who still waits, and free the model."""
-        self.desk.close(Status.NOT_READY, "the node is shut down", answer_as=Status.CANCELED)
+        self._shut("finalized", "the node is shut down", Status.CANCELED)
         return self._transition("shutdown", self._unload, after="finalized", otherwise="finalized")
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -284,9 +284,9 @@ class GuideNode(LifecycleNode):
             expected = isinstance(error, UserError)
             fault = f"{name} failed: {error}" if expected else f"{name} failed: {type(error).__name__}: {error}"
             self.log.error(fault if expected else f"{fault}\n{traceback.format_exc()}")
-            if otherwise != "active":
-                self.desk.close(Status.NOT_READY, fault)
             self.state, self.fault = otherwise, fault
+            if otherwise != "active":
+                self._shut(otherwise, fault)
             return TransitionCallbackReturn.FAILURE
         self.state, self.fault = after, ""
         self.log.info(f"{name}: done, the node is {after}")
@@ -305,9 +305,9 @@ class GuideNode(LifecycleNode):
                 raise
             return guide
 
-        self.guide = self._wait(self.worker.submit(load))
-        self._wayfinder = Wayfinder(self.guide)
-        info = self.guide.engine.info
+        guide = self._wait(self.worker.submit(load))
+        self.guide, self._wayfinder = guide, Wayfinder(guide)
+        info = guide.engine.info
         self.desk.close(Status.NOT_READY, "the node is not active")
         self.log.info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
 
@@ -322,30 +322,40 @@ class GuideNode(LifecycleNode):
         return future.result()
 
     def _open(self) -> None:
-        self._last.forget()
-        if self.enabled:
-            self.desk.open()
-        else:
-            self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+        with self._gate:
+            self.state = "active"
+            if self.enabled:
+                self._last.forget()  # that it was off
+                self.desk.open()
+            else:
+                self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+
+    def _shut(self, state: str, message: str, answer_as: Status | None = None) -> None:
+        """Answer no more in `state`, where `enable` opens nothing."""
+        with self._gate:
+            self.state = state
+            self.desk.close(Status.NOT_READY, message, answer_as)
+            self._last.forget()
 
     def enable(self, wanted: bool) -> str:
         """Switch answering on or off; returns what is the case now."""
-        self.enabled = wanted
+        with self._gate:
+            self.enabled, state = wanted, self.state
+            if not wanted:
+                self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
+                self._last.forget()
+            elif state == "active":
+                self._open()
         if not wanted:
-            self.desk.close(Status.DISABLED, "answering is switched off (service enable)")
-            self._last.forget()
             self.feed.wake()
-        elif self.state == "active":
-            self._open()
-        return f"answering is {'on' if wanted else 'off'}; the node is {self.state}"
+        return f"answering is {'on' if wanted else 'off'}; the node is {state}"
 
     def _unload(self) -> None:
+        self._shut("unconfigured", "the node is not configured")
         self.feed.wake()
         guide, self.guide, self._wayfinder = self.guide, None, None
         if guide is not None:
             guide.engine.close()
-        self.desk.close(Status.NOT_READY, "the node is not configured")
-        self._last.forget()
 
     def _start_up(self) -> None:
         if LifecycleNode.trigger_configure(self) == TransitionCallbackReturn.SUCCESS:
@@ -358,7 +368,7 @@ class GuideNode(LifecycleNode):
 
     def stop(self, grace: float = 1.0) -> None:
         """Best while the executor still spins: every open question is answered, then the model is freed. Idempotent."""
-        self.desk.close(Status.NOT_READY, "the node is shut down", answer_as=Status.CANCELED)
+        self._shut("finalized", "the node is shut down", Status.CANCELED)
         self.feed.wake()
         end = time.monotonic() + grace
         while self.action.active and time.monotonic() < end:

@@ -53,6 +53,22 @@ def test_the_wearers_words() -> None:
     assert "metre" not in text
 
 
+def test_what_is_forgotten_while_it_is_looked_up_stops_no_answer() -> None:
+    guide = Guide(ScriptedEngine(GOOD))
+
+    class Meanwhile(GuideOptions):
+        """Options of an earlier answer; while they are looked at, another thread lets the guide forget."""
+
+        def __eq__(self, other: object) -> bool:
+            guide.forget()
+            return False
+
+        __hash__ = GuideOptions.__hash__
+
+    guide._encodings.append((FRAME, Meanwhile(), VisualTokens()))
+    assert guide.answer(FRAME, "Where is the door?").status is Status.OK
+
+
 def test_german() -> None:
     instruction = ask("", style=Style(language="de"))
     assert instruction.status is Status.UNSURE

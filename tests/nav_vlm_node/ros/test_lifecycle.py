@@ -17,6 +17,7 @@ from nav_vlm_msgs.msg import Instruction as Msg
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.ros.diagnostics import model_status
 from nav_vlm_node.ros.engines import load_configured_engine
+from nav_vlm_node.ros.node import GuideNode
 from nav_vlm_node.ros.parameters import defaults
 from nav_vlm_node.vlm.protocol import Engine, EngineDeadline, EngineUnavailable
 from nav_vlm_node.vlm.scripted import ScriptedEngine
@@ -117,6 +118,35 @@ def test_a_model_that_loads_and_does_not_answer_is_closed_again(ros: Graph) -> N
     assert "nothing came" in guide.fault
     with pytest.raises(EngineUnavailable):
         engine.set_adapter("")
+
+
+@pytest.mark.parametrize("use", ["_deadline", "forget"])
+def test_a_model_that_is_unloaded_meanwhile_stops_nobody(ros: Graph, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
+    guide = guide_node(ros)
+    ros.until(lambda: guide.state == "active")
+    values = [guide.guide]
+    with monkeypatch.context() as patched:
+        patched.setattr(GuideNode, "guide", property(lambda _: values.pop() if values else None), raising=False)
+        getattr(guide, use)()
+
+
+def test_switching_on_opens_no_node_that_is_being_deactivated(ros: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    guide = guide_node(ros)
+    ros.until(lambda: guide.state == "active")
+    guide.enable(False)
+    deactivating = threading.Thread(target=guide.on_deactivate, args=(None,))
+    opened = guide.desk.open
+
+    def open_meanwhile() -> None:
+        deactivating.start()
+        deactivating.join(0.2)  # it has to wait: it cannot be heard of
+        opened()
+
+    monkeypatch.setattr(guide.desk, "open", open_meanwhile)
+    guide.enable(True)
+    deactivating.join(60)
+    assert guide.state == "inactive"
+    assert guide.desk.closed is not None
 
 
 def test_cleanup_frees_the_model_and_configure_loads_it_again(ros: Graph) -> None:

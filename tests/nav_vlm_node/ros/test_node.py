@@ -396,6 +396,7 @@ def test_who_is_switched_off_repeats_no_direction_and_none_when_it_is_on_again(r
     assert again is not None
     assert again.status == (Msg.STATUS_DISABLED if off == "enable" else Msg.STATUS_NOT_READY)
     assert again.text != sent.text
+    assert wearer.ask_and_hear(query_id="refused").text == again.text
     switch(True)
     _, again = repeat(wearer)
     assert again is not None
