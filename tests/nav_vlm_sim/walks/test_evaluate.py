@@ -83,12 +83,22 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
         (["--episodes", "2", "--guides", "dog"], "no guide 'dog'; use model, oracle"),
         (["--episodes", "2", "--workers", "0"], "--workers: give 1 or more"),
         (["--episodes", "2", "--plan", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (["--episodes", "2", "--seed", "5000", "--results", "f.json"], "are to learn from, and nobody is measured on"),
+        (["--episodes", "2", "--seed", "9999", "--page", "--out", "o"], "leave --results and --page out, or give a lo"),
         (["--episodes", "2", "--guides", "oracle,constant,oracle"], "--guides: oracle is named twice"),
         (["--episodes", "2", "--plan", "a.yaml", "--plan", "./b/../a.yaml"], "a.yaml is named twice; name it once"),
     ],
 )
-def test_what_is_wrong_is_one_line(options: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_one_line(
+    options: list[str],
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert cli.main(["evaluate", "--guides", "oracle", *options]) == 2
+    assert not list(tmp_path.iterdir())
     said = capsys.readouterr()
     assert line in said.err
     assert len(said.err.strip().splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
 from html import unescape
@@ -21,7 +22,7 @@ from nav_vlm_sim.walks.episode import Picture, Situation, Stage, run
 from nav_vlm_sim.walks.evaluate import EPISODES, Settings, tasks_of
 from nav_vlm_sim.walks.floorplan import FloorPlan, OnWall, Room, Thing, Walk, plan_to_json, read_plan
 from nav_vlm_sim.walks.guides import ConstantGuide, OracleGuide
-from nav_vlm_sim.walks.page import PAGE, write_page
+from nav_vlm_sim.walks.page import PAGE, _walked, write_page
 from nav_vlm_sim.walks.painter import Painter
 from nav_vlm_sim.walks.picks import MOST, PICTURES, REVERSALS, picked
 from nav_vlm_sim.walks.snapshots import people_missing, pictures, snapshots
@@ -87,6 +88,15 @@ def walked(folder: Path) -> Walked:
     settings = Settings(episodes=1, seed=0, guides=("oracle", "constant"), plans=(str(folder / "my plan.yaml"),))
     page = write_page(folder, settings, tasks_of(settings), quiet=True)
     return Walked(folder, settings, page, page.read_text(encoding="utf-8"))
+
+
+def test_it_says_where_was_walked_and_how_late_answers_were(walked: Walked, tmp_path: Path) -> None:
+    assert "Plans by hand (my plan.yaml), seed 0; average walker, who stands and waits for each answer." in walked.text
+    shutil.copy(walked.out / EPISODES, tmp_path / EPISODES)
+    late = replace(walked.settings, latency=1.5, manner="hasty")
+    text = write_page(tmp_path, late, tasks_of(late), quiet=True).read_text(encoding="utf-8")
+    assert "hasty walker, who walks on slowly, and hears each answer 1.5 s late." in text
+    assert _walked(Settings(episodes=1, seed=12)).startswith("Plans of seed 12; average walker")
 
 
 def test_it_loads_nothing_and_ids_are_unique(walked: Walked) -> None:

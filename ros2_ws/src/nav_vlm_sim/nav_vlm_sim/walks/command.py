@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from nav_vlm_sim.walks.evaluate import Settings, evaluate, tasks_of
+    from nav_vlm_sim.walks.evaluate import FIRST_LEARNED_SEED, Settings, evaluate, tasks_of
     from nav_vlm_sim.walks.guides import GUIDES
     from nav_vlm_sim.walks.page import write_page
 
@@ -59,6 +59,11 @@ def _run(args: argparse.Namespace) -> int:
         guides=tuple(args.guides.split(",")) if args.guides else GUIDES, model=args.model, adapter=args.adapter,
         device=args.device, latency=args.latency,
     )  # fmt: skip
+    if settings.seed >= FIRST_LEARNED_SEED and not settings.plans and (args.page or args.results is not None):
+        raise UserError(
+            f"--seed {settings.seed}: plans of seeds from {FIRST_LEARNED_SEED} on are to learn from, and nobody is "
+            "measured on them; leave --results and --page out, or give a lower seed"
+        )
     facts = results.record(_typed(args), seeds={"plans": settings.seed})
     if args.out is None:
         with tempfile.TemporaryDirectory(prefix="nav-vlm-walks-") as folder:

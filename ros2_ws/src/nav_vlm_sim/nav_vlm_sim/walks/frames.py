@@ -73,7 +73,7 @@ def turns_of(walked: Path) -> dict[int, list[Turn]]:
     if plans or seed < FIRST_LEARNED_SEED:
         raise UserError(
             f"{walked} holds walks that guides are measured on; walk with --seed {FIRST_LEARNED_SEED} or more, and "
-            "without --plans"
+            "without --plan"
         )
     return _apart(records.read(walked / EPISODES))
 

@@ -90,10 +90,21 @@ def _top(walks: Sequence[Kept], settings: Settings) -> str:
     )
     return f"""<h1>Walks: does who obeys the instructions arrive?</h1>
 <p>A simulated person with a cane asks for the way, hears an instruction, obeys it as people do, and asks again.
-Class A: the goal is in view; B: signs, arrows and open doors tell the way; C: neither does. Plans of seed
-{settings.seed}, {escape(settings.manner)} walker.</p>
+Class A: the goal is in view; B: signs, arrows and open doors tell the way; C: neither does.
+{escape(_walked(settings))}</p>
 <h2>Figures</h2>{together}{charts.plot(figures)}
 <details><summary>Each class alone</summary>{alone}</details>"""
+
+
+def _walked(settings: Settings) -> str:
+    """Where, who, and how late their answers are."""
+    where = f"Plans of seed {settings.seed}"
+    if settings.plans:
+        where = f"Plans by hand ({', '.join(Path(plan).name for plan in settings.plans)}), seed {settings.seed}"
+    late = "who stands and waits for each answer"
+    if settings.latency is not None:
+        late = f"who walks on slowly, and hears each answer {settings.latency:g} s late"
+    return f"{where}; {settings.manner} walker, {late}."
 
 
 def _leafing(walks: Sequence[Kept], chosen: Sequence[Kept]) -> str:
