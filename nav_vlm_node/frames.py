@@ -24,6 +24,7 @@ from nav_vlm_node.view import Camera
 Image = npt.NDArray[np.uint8]
 T = TypeVar("T")
 
+SMALLEST = 2  # pixels each way: less has no edge to judge
 MAX_PIXELS = 64_000_000  # more is a damaged header or an attack, not a camera
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
@@ -128,6 +129,9 @@ def decode_compressed(
     image = _decode_cv2(buffer, exif) if whole else None
     if image is None:
         raise UserError(f"compressed picture of {len(buffer)} bytes is damaged; check the link to the camera")
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST:
+        raise UserError(f"compressed picture of {width}x{height} pixels; send at least {SMALLEST}x{SMALLEST}")
     return np.ascontiguousarray(image[..., ::-1]) if "compressed rgb" in layout else image
 
 

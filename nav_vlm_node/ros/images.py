@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.frames import MAX_PIXELS, Image
+from nav_vlm_node.frames import MAX_PIXELS, SMALLEST, Image
 
 Raw = npt.NDArray[Any]
 Converter = Callable[[Raw, str, str], Raw]  # (array, its encoding, wanted encoding) -> array
@@ -64,8 +64,10 @@ def image_from_ros(message: ImageMessage, converter: Converter | None = None) ->
     """
     height, width = int(message.height), int(message.width)
     encoding = _ALIASES.get(message.encoding.lower(), message.encoding)
-    if not 0 < height * width <= MAX_PIXELS or min(height, width) < 2:
-        raise UserError(f"image of {width}x{height} pixels; send 2x2 to {MAX_PIXELS // 10**6} megapixels")
+    if not 0 < height * width <= MAX_PIXELS or min(height, width) < SMALLEST:
+        raise UserError(
+            f"image of {width}x{height} pixels; send {SMALLEST}x{SMALLEST} to {MAX_PIXELS // 10**6} megapixels"
+        )
     if encoding in _PLANAR:
         return _from_planes(_rows_of(message, "u1", 1, _plane_rows(encoding, height, width))[..., 0], encoding, height)
     generic = _GENERIC.fullmatch(encoding)

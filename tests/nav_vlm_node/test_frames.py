@@ -113,6 +113,15 @@ def test_a_publisher_that_compressed_rgb_as_if_it_were_bgr() -> None:
     np.testing.assert_array_equal(decode_compressed(data, layout="rgb8; png compressed bgr8"), swapped)
 
 
+@pytest.mark.parametrize("shape", [(1, 100, 3), (100, 1, 3), (1, 1, 3)])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_without_an_edge_is_refused(shape: tuple[int, ...], suffix: str) -> None:
+    with pytest.raises(UserError, match=f"{shape[1]}x{shape[0]} pixels; send at least 2x2"):
+        decode_compressed(encoded(np.zeros(shape, np.uint8), suffix))
+    least = decode_compressed(encoded(room()[:2, :2], suffix))
+    quality_problem(least, LIMITS)  # and one that is not can be judged
+
+
 def test_exif_turns_photographs_only_when_asked() -> None:
     image = np.zeros((20, 40, 3), np.uint8)
     jpeg = encoded(image, ".jpg")

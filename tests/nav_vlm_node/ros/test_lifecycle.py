@@ -122,7 +122,7 @@ def test_a_model_that_loads_and_does_not_answer_is_closed_again(ros: Graph) -> N
 
 @pytest.mark.parametrize("use", ["_deadline", "forget"])
 def test_a_model_that_is_unloaded_meanwhile_stops_nobody(ros: Graph, monkeypatch: pytest.MonkeyPatch, use: str) -> None:
-    guide = guide_node(ros)
+    guide = guide_node(ros, deadline=0.0)  # one that the model's device decides
     ros.until(lambda: guide.state == "active")
     values = [guide.guide]
     with monkeypatch.context() as patched:
