@@ -11,7 +11,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from nav_vlm_msgs.action import Guide
-from nav_vlm_node.guide import Listener
+from nav_vlm_node.guide import Listener, refusal
 from nav_vlm_node.instruction import Instruction, Status
 from nav_vlm_node.ros.futures import OnceMore, awaitable, wake
 from nav_vlm_node.ros.queries import Desk, Ticket
@@ -102,7 +102,12 @@ class GuideAction:
         ticket = self._submit(query.text, query_id, query.priority, listener, [answered.set_result])
         if ticket is None:  # the same id came by topic since the goal was accepted
             goal.abort()
-            return Guide.Result()
+            why = f"question {query_id!r} has come before and is answered once"
+            return Guide.Result(
+                instruction=self._to_message(
+                    refusal(Status.BUSY, query.text, query_id=query_id, priority=query.priority, message=why)
+                )
+            )
         self._tickets[key] = ticket
         self._refuse_if_canceled(key)
         instruction = (await awaitable(self._node, answered)).result()

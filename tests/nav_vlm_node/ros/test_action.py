@@ -155,6 +155,22 @@ def test_a_goal_whose_id_was_seen_is_rejected(ros: Graph) -> None:
     assert client.send("").accepted
 
 
+def test_a_goal_whose_id_came_by_topic_after_it_was_accepted_is_told_so(
+    ros: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wearer = Wearer(ros, guide_node(ros))
+    client = Client(ros, wearer)
+    wearer.look()
+    wearer.ask_and_hear(query_id="same")
+    monkeypatch.setattr(wearer.guide.desk, "seen", lambda _: False)  # as it was when the goal came
+    status, instruction = client.result(client.send("same"))
+    assert (status, instruction.status) == (GoalStatus.STATUS_ABORTED, Msg.STATUS_BUSY)
+    assert instruction.query_id == "same"
+    assert instruction.text
+    assert "'same' has come before" in instruction.message
+    assert len(wearer.answers("same")) == 1
+
+
 def test_a_goal_before_activation_is_aborted_with_the_reason(ros: Graph) -> None:
     wearer = Wearer(ros, guide_node(ros, autostart=False), active=False)
     client = Client(ros, wearer)
