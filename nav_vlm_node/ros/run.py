@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import sys
 import threading
@@ -14,6 +15,9 @@ import rclpy
 from rclpy.context import Context
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as rcl
+from rclpy.impl.logging_severity import LoggingSeverity
+from rclpy.logging import get_logger_effective_level, set_logger_level
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_default_context, try_shutdown
@@ -30,7 +34,7 @@ def run_nodes(
     """Initialise rclpy, make the nodes, spin them until a signal (or `ended`); returns the exit status.
 
     The executor spins on another thread, so that the signal's handler runs at once and nodes that have a `stop` can
-    still publish. Raises UserError for parameters that cannot be.
+    still publish. Raises UserError for ROS arguments and parameters that cannot be.
     """
     stop = ended or threading.Event()
 
@@ -42,7 +46,7 @@ def run_nodes(
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that is closed, but for what nohup started
         signal.signal(signal.SIGHUP, on_signal)
     allow_large_images()
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    _init(arguments)
     try:
         try:
             nodes = make()
@@ -56,6 +60,21 @@ def run_nodes(
     finally:
         try_shutdown()
     return 0
+
+
+def _init(arguments: list[str] | None) -> None:
+    """rclpy.init; what is wrong with the ROS arguments is a UserError, and not a line of rcl's log as well."""
+    set_logger_level("rcl", LoggingSeverity.FATAL)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except rcl.UnknownROSArgsError as error:
+        raise UserError(f"unknown ROS arguments: {error}; correct what stands after --ros-args") from None
+    except rcl.RCLError as error:
+        why = re.sub(r", at \S+:\d+", "", " ".join(str(error).split()))  # lines of rcl's own source
+        raise UserError(f"ROS 2 does not start: {why}") from None
+    finally:
+        if get_logger_effective_level("rcl") == LoggingSeverity.FATAL:  # the arguments did not set it
+            set_logger_level("rcl", LoggingSeverity.UNSET)
 
 
 class Spinner:

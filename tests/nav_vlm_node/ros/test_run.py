@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from nav_vlm_msgs.msg import Instruction as Msg
 from nav_vlm_msgs.msg import Query
-from nav_vlm_node.ros import middleware
+from nav_vlm_node.ros import middleware, run
 from tests.conftest import Graph
 from tests.tiny_models import make_tiny_blip2
 
@@ -109,6 +109,32 @@ def test_a_parameter_that_cannot_be_is_one_line(start: Start, arguments: list[st
     assert len(lines) == 1, log
     assert "error: " in lines[0]
     assert says in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--params-file", "/nonexistent.yaml"], "--params-file /nonexistent.yaml"),
+        (["-p", "foo"], "'-p foo'"),
+        (["-r", "bad"], "'-r bad'"),
+        (["--log-level", "nonsense"], "--log-level nonsense"),
+        (["--nonsense"], "['--nonsense']"),
+    ],
+)
+def test_a_ros_argument_that_cannot_be_is_one_line(
+    ros_domain: int, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/opt/guide_node", "--ros-args", *arguments])
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert run.main_of(list) == 2
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    log = capfd.readouterr().err
+    assert log.startswith("guide_node: error: ")
+    assert says in log
+    assert log.count("\n") == 1, log
 
 
 def test_a_model_that_is_not_there_is_one_line_and_the_node_answers_on(ros: Graph, start: Start) -> None:
