@@ -29,6 +29,12 @@ def parameters_from_file(path: Path | str, node: str) -> dict[str, Any]:
     for pattern, values in _sections(read_yaml(path, "params_file"), "", str(path)):
         if _matches(pattern, node):
             found.update(_flat(values, ""))
+    for name, value in found.items():
+        if not _can_be(value):
+            raise UserError(
+                f"params_file {path}: {name} is {str(value)[:60]!r}, which no ROS parameter can be; give a boolean, a "
+                "number, a quoted text, or a list of one kind of these"
+            )
     return found
 
 
@@ -67,6 +73,13 @@ def _matches(pattern: str, node: str) -> bool:
         for part in pattern.strip("/").split("/")
     ]
     return re.fullmatch("".join(parts), node) is not None
+
+
+def _can_be(value: object) -> bool:
+    """Whether a ROS parameter can have this value: YAML knows dates, and lists of anything."""
+    items = value if isinstance(value, list) else [value]
+    kinds = {type(item) for item in items}
+    return value is None or (len(kinds) <= 1 and kinds <= {bool, int, float, str})
 
 
 def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -11,8 +11,11 @@ import yaml
 from rclpy.context import Context
 
 from nav_vlm_node import paths
+from nav_vlm_node.errors import UserError
+from nav_vlm_node.ros.bringup import plan
 from nav_vlm_node.ros.parameters import defaults
 from nav_vlm_node.ros.params_file import parameters_from_file
+from nav_vlm_node.ros.up import node_arguments
 
 FILE = """
 /nav_vlm: {ros__parameters: {a: exact, last: exact}}
@@ -73,3 +76,22 @@ def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing yet\n")
     assert parameters_from_file(path, "/nav_vlm") == {}
+
+
+@pytest.mark.parametrize("value", ["[1, two]", "2024-05-01", "[[1], [2]]", "[2024-05-01]", "[null]", "[1, 2.5]"])
+def test_what_no_parameter_can_be_is_one_line_also_for_a_parameter_that_nobody_knows(
+    value: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text(f"nav_vlm: {{ros__parameters: {{mine: {{own: {value}}}}}}}")
+    with pytest.raises(UserError, match=f"params_file {path}: mine.own is ") as error:
+        plan({"params_file": str(path)})
+    assert "\n" not in str(error.value)
+
+
+def test_whatever_is_let_by_can_be_given_to_a_node(tmp_path: Path) -> None:
+    path = tmp_path / "file.yaml"
+    path.write_text("nav_vlm: {ros__parameters: {a: [], b: [1, 2], c: [x, y], d: [true], e: [1.5, 2.0], f: 7}}")
+    arguments = node_arguments(plan({"params_file": str(path)}).nodes[0])
+    found = {parameter.name: parameter.value for parameter in arguments["parameter_overrides"]}
+    assert [found[name] for name in "bcdef"] == [[1, 2], ["x", "y"], [True], [1.5, 2.0], 7]
