@@ -29,6 +29,7 @@ from nav_vlm_node.ros.guide_state import GuideState
 from nav_vlm_node.ros.images import image_from_ros
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from nav_vlm_sim import cli
+from nav_vlm_sim.ros import walker_node
 from nav_vlm_sim.ros.rig_node import EVERY_TICK, GRAVITY, RigNode
 from nav_vlm_sim.ros.walk_tables import EPOCH, plan_named
 from nav_vlm_sim.ros.walker_node import WalkerNode
@@ -226,11 +227,22 @@ def test_a_guide_that_is_not_there_ends_the_walk(ros: Graph, plan: str, monkeypa
     assert "is not active after 0.5 s; start nav_vlm" in walker.fault
 
 
+def stand_in(ros: Graph, on_query: Any) -> Any:
+    """A guide that is active and answers as the test says."""
+    node = ros.node("nav_vlm")
+
+    def state(request: Any, response: Any) -> Any:
+        response.current_state.id = State.PRIMARY_STATE_ACTIVE
+        return response
+
+    node.create_subscription(Query, "query", on_query, qos.QUESTION)
+    node.create_service(GetState, "nav_vlm/get_state", state)
+    return node.create_publisher(Msg, "instruction", qos.ANSWER)
+
+
 def test_a_question_that_was_answered_about_an_older_picture_is_asked_again(ros: Graph, plan: str) -> None:
     """The guide here is a stand-in: it answers the first time about a picture of half a second ago."""
     heard: list[str] = []
-    node = ros.node("nav_vlm")
-    answers = node.create_publisher(Msg, "instruction", qos.ANSWER)
 
     def answer(query: Query) -> None:
         heard.append(query.id)
@@ -239,18 +251,32 @@ def test_a_question_that_was_answered_about_an_older_picture_is_asked_again(ros:
         message.header.stamp = stamp_to_ros(stamp_from_ros(query.header.stamp) - late)
         answers.publish(message)
 
-    def state(request: Any, response: Any) -> Any:
-        response.current_state.id = State.PRIMARY_STATE_ACTIVE
-        return response
-
-    node.create_subscription(Query, "query", answer, qos.QUESTION)
-    node.create_service(GetState, "nav_vlm/get_state", state)
+    answers = stand_in(ros, answer)
     start(ros, RigNode, plan=plan, seed=3)
     walker = start(ros, WalkerNode, plan=plan, seed=3)
     ros.until(lambda: len(heard) > 3, "questions")
     walker.stop()
     assert len(set(heard)) == len(heard), "each with an id of its own"
     assert walker.fault == "stopped"
+
+
+@pytest.mark.parametrize("lockstep", [True, False])
+def test_a_guide_that_is_gone_is_not_waited_for_for_ever(
+    ros: Graph, plan: str, monkeypatch: pytest.MonkeyPatch, lockstep: bool
+) -> None:
+    heard: list[str] = []
+    whole = WalkerNode._ask
+
+    def ask(self: WalkerNode, situation: Any) -> str:
+        monkeypatch.setattr(walker_node, "PATIENCE", 0.2)  # all are there now
+        return whole(self, situation)
+
+    monkeypatch.setattr(WalkerNode, "_ask", ask)
+    stand_in(ros, lambda query: heard.append(query.id))
+    start(ros, RigNode, plan=plan, seed=3)
+    walker = start(ros, WalkerNode, plan=plan, seed=3, lockstep=lockstep)
+    ros.until(walker.ended.is_set, "the end of the walk")
+    assert walker.fault == "waited 0.2 s for the guide's answer"
 
 
 def test_the_command_walks_with_the_model(ros_domain: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

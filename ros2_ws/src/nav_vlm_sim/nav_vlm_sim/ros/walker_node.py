@@ -34,7 +34,7 @@ from nav_vlm_sim.walks import records
 from nav_vlm_sim.walks.episode import THINKING, Situation, Stage, run
 from nav_vlm_sim.walks.walker import TICK, Walker
 
-PATIENCE = 60.0  # seconds that somebody is waited for in lockstep
+PATIENCE = 60.0  # seconds of real time that somebody is waited for
 TRIES = 50  # of one question, until it is answered about the picture from here
 PICTURE_LEAD = 0.02  # seconds: a picture is large, and takes longer than the question about it
 AGAIN = (Status.NO_IMAGE, Status.STALE_IMAGE, Status.NOT_READY, Status.BUSY, Status.CANCELED)
@@ -112,9 +112,11 @@ class WalkerNode(Node):
         return self._answers.pop(query)
 
     def _asked_walking(self, situation: Situation) -> Instruction:
-        query, due = self._ask(situation), -1.0
+        query, due, asked = self._ask(situation), -1.0, time.monotonic()
         while not self._stop.is_set():
             answer = self._answers.get(query)
+            if answer is None and time.monotonic() - asked > PATIENCE:
+                raise UserError(_waited_for("the guide's answer"))
             if answer is not None and due < 0:
                 due = situation.body.time + float(self._values["delay"])
             if answer is not None and situation.body.time >= due - 1e-9:
@@ -190,7 +192,7 @@ class WalkerNode(Node):
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self._stop.is_set(), PATIENCE):
-                raise UserError(f"waited {PATIENCE:g} s for {what}")
+                raise UserError(_waited_for(what))
         if self._stop.is_set():
             raise UserError(STOPPED)
 
@@ -213,6 +215,10 @@ class WalkerNode(Node):
         with self._changed:
             self._ticks += 1
             self._changed.notify_all()
+
+
+def _waited_for(what: str) -> str:
+    return f"waited {PATIENCE:g} s for {what}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
