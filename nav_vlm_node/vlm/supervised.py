@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 CANCEL_POLL = 0.01  # seconds; a threading.Event and a queue cannot be waited for together
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0  # seconds before a start after a failure
 SPARE_AFTER = 5.0  # seconds after a start; whoever needs the engine for less than that needs no spare
-STEADY = 30.0  # seconds that a process must live for the next failure to count as a first one
+STEADY = 30.0  # seconds that a process must be ready for the next failure to count as a first one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,7 +290,7 @@ class SupervisedEngine:
         failures = 0
         while not self._closing.is_set():
             began = time.monotonic()
-            failure = self._live(began)
+            failure, served = self._live(began)
             with self._change:
                 self._child = None
                 if self._closing.is_set():
@@ -304,27 +304,31 @@ class SupervisedEngine:
                     self._failure = failure
                     self._change.notify_all()
                     return
-            failures = 0 if time.monotonic() - began > STEADY else failures + 1
+            failures = 0 if served > STEADY else failures + 1
             self._closing.wait(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(0, failures - 1)))
 
-    def _live(self, began: float) -> Exception:
-        """One process from start to end; returns why it ended."""
+    def _live(self, began: float) -> tuple[Exception, float]:
+        """One process from start to end; returns why it ended, and for how long it was ready [s]."""
         child, self._spare = self._spare, None
         try:
             if child is None or child.gone.is_set():
                 child = self._new_child()
         except OSError as error:
-            return UserError(f"the engine's Python {self._python} cannot be started: {error.strerror}")
+            return UserError(f"the engine's Python {self._python} cannot be started: {error.strerror}"), 0.0
         child.begin(self._start)
+        served = 0.0
         try:
             came_up = self._come_up(child, began)
             if came_up:
+                ready = time.monotonic()
                 self._watch(child)
+                served = time.monotonic() - ready
         finally:
             child.close()
         if child.failed is not None:
-            return error_from_message(child.failed)
-        return EngineUnavailable(child.cause if came_up else f"the engine process did not start: {child.cause}")
+            return error_from_message(child.failed), served
+        cause = child.cause if came_up else f"the engine process did not start: {child.cause}"
+        return EngineUnavailable(cause), served
 
     def _come_up(self, child: Child, began: float) -> bool:
         while not child.answered.wait(0.1):

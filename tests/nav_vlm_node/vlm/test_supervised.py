@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
+import queue
 import select
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -195,6 +197,54 @@ def test_calls_while_it_is_away(make: Make, tmp_path: Path) -> None:
     with pytest.raises(VisualTokensExpired):
         engine.stream(visual, "?")
     assert ask(engine) == "all well"
+
+
+def pauses_of(engine: SupervisedEngine, monkeypatch: pytest.MonkeyPatch) -> queue.Queue[float]:
+    """The seconds that the engine would wait before each start; it does not."""
+    pauses: queue.Queue[float] = queue.Queue()
+
+    def wait(seconds: float) -> bool:
+        pauses.put(seconds)
+        return engine._closing.is_set()
+
+    monkeypatch.setattr(engine._closing, "wait", wait)
+    return pauses
+
+
+def test_pauses_double_for_a_process_that_does_not_come_up(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = tmp_path / "flag"
+    engine = make(FAULTS + "unless", path=str(flag))
+    monkeypatch.setattr(supervised_module, "STEADY", 0.0)  # any that was ready for a moment
+    pauses = pauses_of(engine, monkeypatch)
+    flag.touch()
+    os.kill(pid_of(engine), signal.SIGKILL)
+    waited = [pauses.get(timeout=PATIENCE) for _ in range(4)]
+    flag.unlink()
+    assert waited == pytest.approx([0.1, 0.1, 0.2, 0.4])
+
+
+def test_a_long_load_is_no_steady_life(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    skipped = [0.0]
+    come_up = SupervisedEngine._come_up
+
+    def slowly(self: SupervisedEngine, child: Any, began: float) -> bool:
+        came_up = come_up(self, child, began)
+        skipped[0] += 1000.0
+        return came_up
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + skipped[0])
+    monkeypatch.setattr(SupervisedEngine, "_come_up", slowly)
+    monkeypatch.setattr(supervised_module, "time", clock)
+    engine = make(SCRIPTED, answers="yes", limits=Limits(deadline=PATIENCE, heartbeat=1e9))
+    pauses, waited = pauses_of(engine, monkeypatch), []
+    for _ in range(3):
+        pid = pid_of(engine)
+        os.kill(pid, signal.SIGKILL)
+        waited.append(pauses.get(timeout=PATIENCE))
+        assert wait_for_another(engine, pid)
+    assert waited == pytest.approx([0.1, 0.2, 0.4])
 
 
 def test_hanging_process_is_killed_after_the_deadline(make: Make) -> None:
