@@ -10,6 +10,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription
 from nav_vlm_node.ros import bringup
@@ -28,7 +29,8 @@ def player(context: LaunchContext) -> list:
             package="nav_vlm",
             executable="play_node",
             namespace=values["namespace"],
-            parameters=[{"bag": values["bag"], "rate": float(values["play_rate"])}],
+            # A folder that is named like a number or a date is still a string.
+            parameters=[{"bag": ParameterValue(values["bag"], value_type=str), "rate": float(values["play_rate"])}],
             output="screen",
             emulate_tty=True,
             on_exit=Shutdown(),

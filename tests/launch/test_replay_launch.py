@@ -31,13 +31,17 @@ def test_it_takes_every_argument_of_bringup_and_passes_it_on() -> None:
     assert included.words[0].words == (str(LAUNCH / "bringup.launch.py"),)
 
 
-def test_it_starts_the_player_with_parameters_that_it_has() -> None:
-    (player,) = started("replay.launch.py", namespace="me", bag="walk", play_rate="0.5")
+@pytest.mark.parametrize("given", ["walk", "2024_05_01"])  # YAML takes the second for a number
+def test_it_starts_the_player_with_parameters_that_it_has(given: str) -> None:
+    (player,) = started("replay.launch.py", namespace="me", bag=given, play_rate="0.5")
     assert (player.named["package"], player.named["executable"]) == ("nav_vlm", "play_node")
     assert player.named["namespace"] == "me"
     assert type(player.named["on_exit"]).__name__ == "Shutdown"
     (parameters,) = player.named["parameters"]
-    assert parameters == {"bag": "walk", "rate": 0.5}
+    bag = parameters["bag"]
+    assert (type(bag).__name__, bag.words, bag.named) == ("ParameterValue", (given,), {"value_type": str})
+    assert parameters["rate"] == 0.5
+    parameters["bag"] = given
     by_name = {spec.name: spec for spec in PLAY}
     for name, value in parameters.items():
         assert by_name[name].objection(value) is None
