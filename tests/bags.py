@@ -105,6 +105,21 @@ class Bag:
             ),
         )  # fmt: skip
 
+    def odometry(self, time: int, topic: str = "/odom") -> None:
+        """Somebody who stands where their odometry began."""
+        types = STORE.types
+        point, turn = types["geometry_msgs/msg/Point"](x=0.0, y=0.0, z=0.0), (0.0, 0.0, 0.0, 1.0)
+        pose = types["geometry_msgs/msg/Pose"](position=point, orientation=types["geometry_msgs/msg/Quaternion"](*turn))
+        still = types["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.0)
+        message = types["nav_msgs/msg/Odometry"](
+            header=header(time, "odom"), child_frame_id="base_link",
+            pose=types["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
+            twist=types["geometry_msgs/msg/TwistWithCovariance"](
+                twist=types["geometry_msgs/msg/Twist"](linear=still, angular=still), covariance=np.zeros(36)
+            ),
+        )  # fmt: skip
+        self.put(topic, time, message)
+
     def clock(self, time: int, shown: int) -> None:
         """What /clock says at `time`."""
         self.put("/clock", time, STORE.types["rosgraph_msgs/msg/Clock"](clock=stamp_of(shown)))

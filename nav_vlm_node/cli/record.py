@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-topic", default="", metavar="TOPIC", help="instead of the rig's; camera_info beside it"
     )
     parser.add_argument("--image-transport", default="", choices=rigs.TRANSPORTS, help="raw, or the camera's own jpegs")
+    parser.add_argument(
+        "--odom-topic", default="odom", metavar="TOPIC", help="the wearer's odometry (default: %(default)s)"
+    )
     parser.add_argument("--namespace", default="", help="of the topics")
     parser.add_argument(
         "--image-rate", type=float, default=0.0, metavar="HZ", help="images a second at most (default: all)"
@@ -49,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--image-rate {args.image_rate:g}: give up to 1000 images a second, or leave it out for all")
     if not 0 <= args.jpeg <= 100:
         raise UserError(f"--jpeg {args.jpeg}: give 1 to 100")
+    rigs.check_topic(args.odom_topic)
     profile = rigs.load(args.rig)
     topics = rigs.Topics.beside(args.image_topic) if args.image_topic else profile.topics
     compressed = (args.image_transport or profile.image_transport) == "compressed"
@@ -62,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = Recording(
         out=args.out,
         topics=replace(topics, compressed=topics.jpeg),
+        odom=args.odom_topic,
         compressed=compressed,
         image_rate=args.image_rate,
         jpeg=args.jpeg,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from builtin_interfaces.msg import Time
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
@@ -30,6 +31,7 @@ PLAYED: dict[str, tuple[Any, QoSProfile]] = {
     "sensor_msgs/msg/Image": (Image, qos.CAMERA),
     "sensor_msgs/msg/CompressedImage": (CompressedImage, qos.CAMERA),
     "sensor_msgs/msg/CameraInfo": (CameraInfo, qos.CAMERA),
+    "nav_msgs/msg/Odometry": (Odometry, qos.ODOMETRY),
     "nav_vlm_msgs/msg/Query": (Query, qos.QUESTION),
 }
 TICK = 0.01  # s between two times on /clock
@@ -42,8 +44,8 @@ class PlayNode(Node):
     """Plays what nav_vlm hears, under the names that it has in the bag. This node will:
 
     * Wait until `nav_vlm` is active, by its service `nav_vlm/get_state`
-    * Publish the bag's images, camera_info, `query` and `query_text`, and `/clock`: the bag's own, else by when each
-      message was recorded
+    * Publish the bag's images, camera_info, odometry, `query` and `query_text`, and `/clock`: the bag's own, else by
+      when each message was recorded
     * Subscribe `instruction`, and end once every question has its answer
 
     ended: set at the end; `fault` says why where it was too early. Raises UserError for what is no bag.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
@@ -38,7 +39,7 @@ COMMIT = 1.0  # seconds of a sqlite3 recording that are lost at most when it is 
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """What is recorded, and how. out: the folder, which is made. topics: of the camera.
+    """What is recorded, and how. out: the folder, which is made. topics: of the camera. odom: the wearer's odometry.
 
     image_rate: images a second at most, 0 for all. jpeg: raw images are kept as jpegs (this quality) on
     `<image>/compressed`, 0 to keep them raw. compressed: the camera publishes jpegs itself. zstd: pack what is written.
@@ -46,6 +47,7 @@ class Recording:
 
     out: Path
     topics: Topics
+    odom: str = "odom"
     compressed: bool = False
     image_rate: float = 0.0
     jpeg: int = 0
@@ -56,7 +58,7 @@ class Recording:
 class RecordNode(Node):
     """Records until it is stopped. This node will:
 
-    * Subscribe `image` (Image) or `image/compressed` (CompressedImage), and `camera_info`
+    * Subscribe `image` (Image) or `image/compressed` (CompressedImage), `camera_info` and `odom` (Odometry)
     * Subscribe `query`, `query_text`, `instruction`, `instruction_text`, `hazard`, `/diagnostics` and `/clock`
 
     Messages are kept as they arrive, by the time at which they arrive. ended: set when no more can be written; `fault`
@@ -75,6 +77,7 @@ class RecordNode(Node):
         else:
             self._record(Image, camera.image, qos.EVERY_PICTURE, image=True)
         self._record(CameraInfo, camera.camera_info, qos.EVERY_PICTURE)
+        self._record(Odometry, recording.odom, qos.ODOMETRY)
         for message_type, name in (
             (Query, "query"), (String, "query_text"), (Instruction, "instruction"), (String, "instruction_text"),
             (Instruction, "hazard"), (DiagnosticArray, "/diagnostics"),

@@ -19,7 +19,7 @@ from nav_vlm_node.ros.play_node import PlayNode
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from tests.bags import START, ns, recording
 from tests.conftest import Graph
-from tests.ros_rig import GOOD
+from tests.ros_rig import GOOD, guide_node
 
 
 def test_a_bag_goes_through_the_node_live(ros: Graph, tmp_path: Path) -> None:
@@ -50,6 +50,26 @@ def test_a_bag_goes_through_the_node_live(ros: Graph, tmp_path: Path) -> None:
         assert Status(message.status) is Status.OK, message.message
         assert START * 1e-9 <= stamp_from_ros(message.header.stamp) <= ns(3) * 1e-9
         assert 0 <= message.image_age < 30
+
+
+def test_with_the_bags_odometry_the_node_leads_on_by_memory(ros: Graph, tmp_path: Path) -> None:
+    with recording(tmp_path / "bag") as bag:
+        for number in range(30):
+            bag.odometry(ns(0.1 * number))
+            bag.image(number, ns(0.1 * number))
+        bag.query("How do I get to the exit?", ns(2.85), "a")
+    heard: list[InstructionMsg] = ros.collect(ros.node("probe"), InstructionMsg, "instruction", qos.ANSWER)
+    played = Parameter("bag", value=str(tmp_path / "bag"))
+    player = ros.add(PlayNode(context=ros.context, parameter_overrides=[played]))
+    answers = {
+        "How do I get to the exit?": "No exit in view. Turn slowly to look around.",
+        "Where is the open door?": "No open door in view.",
+    }
+    guide_node(ros, ScriptedEngine(answers), use_sim_time=True)
+    assert player.ended.wait(120)
+    assert player.fault == ""
+    (answer,) = ros.until(lambda: list(heard), "the answer")
+    assert Status(answer.status) is Status.SEARCHING, answer.message
 
 
 def test_jpegs_that_nobody_listens_to_are_not_played_into_the_void(

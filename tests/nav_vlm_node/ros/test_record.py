@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
@@ -115,8 +116,24 @@ def test_a_recording_replays_to_the_same_answers(ros: Graph, tmp_path: Path, scr
         assert (profile["history"], profile["reliability"], profile["durability"]) == (1, 1, 2)  # rmw's numbers
     assert set(offered) == {
         "/image", "/camera_info", "/query", "/query_text", "/instruction", "/instruction_text", "/hazard",
-        "/diagnostics", "/clock",
+        "/diagnostics", "/clock", "/odom",
     }  # fmt: skip
+
+
+def test_odometry_is_recorded_under_its_own_name(ros: Graph, tmp_path: Path) -> None:
+    node = recorder(ros, tmp_path / "bag", odom="wheels/odom")
+    places = ros.node("wheels").create_publisher(Odometry, "wheels/odom", qos.ODOMETRY)
+    ros.until(places.get_subscription_count, "the recorder")
+
+    def recorded() -> int:
+        places.publish(Odometry())
+        return node.counts["/wheels/odom"]
+
+    ros.until(recorded, "odometry")
+    node.stop()
+    with Bag(tmp_path / "bag") as bag:
+        kinds = {topic.name: topic.msgtype for topic in bag.topics if topic.count}
+    assert kinds == {"/wheels/odom": "nav_msgs/msg/Odometry"}
 
 
 def test_as_jpegs_the_share_of_equal_steps_is_reported(ros: Graph, tmp_path: Path, scripted: None) -> None:
