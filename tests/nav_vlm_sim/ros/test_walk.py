@@ -131,7 +131,10 @@ def test_a_late_answer_costs_the_way_that_was_walked_meanwhile(ros: Graph, plan:
     walker = walked(ros, plan, ahead, walk=1, lockstep=False, speed=4.0, delay=delay)
     assert walker.walked["arrived"]
     first = walker.walked["turns"][0]
-    gone = math.dist((8.5, 1.2), (first["x"], first["y"]))
+    assert (first["x"], first["y"]) == (8.5, 1.2), "where the picture is of"
+    assert first["late"] >= delay - 1e-6
+    heard = next(moment for moment in walker.walked["track"] if moment[0] >= first["late"] - 1e-6)
+    gone = math.dist((8.5, 1.2), heard[1:3])
     assert gone >= SLOW * delay - 0.1, "the wearer walks on until the answer is there"
 
 
