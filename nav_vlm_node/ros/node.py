@@ -135,7 +135,8 @@ class GuideNode(LifecycleNode):
     def publish_again(self) -> Instruction | None:
         """Say once more what was said last, or that it does not count any more; None if nothing was said."""
         options = parameters.guide_options(parameters.values_of(self))
-        again = self._last.again(self.now(), options, self.desk.closed)
+        now = self.now()
+        again = self._last.again(now, options, self.desk.closed, self.odometry.nearest(now))
         if again is not None:
             self._send(again)
         return again
@@ -203,7 +204,7 @@ class GuideNode(LifecycleNode):
     def _publish(self, instruction: Instruction) -> None:
         if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
             self._latency = instruction.latency
-        self._last.remember(instruction)
+        self._last.remember(instruction, self.odometry.nearest(instruction.stamp))
         if instruction.status is Status.ERROR:
             self.log.error(f"question {instruction.query_id}: {instruction.message}")
         self._send(instruction)

@@ -55,6 +55,11 @@ class OdometryFeed:
             if not self._places:
                 return None
             self._changed.wait_for(lambda: bool(self._places) and self._places[-1].stamp >= stamp - 1e-9, PATIENCE)
+        return self.nearest(stamp)
+
+    def nearest(self, stamp: float) -> Known | None:
+        """As `place`, without waiting for it."""
+        with self._changed:
             nearest = min(self._places, key=lambda known: abs(known.stamp - stamp), default=None)
         return nearest if nearest is not None and abs(nearest.stamp - stamp) <= NEAR else None
 
