@@ -49,8 +49,8 @@ MEANINGS = {
     "/diagnostics": "model, engine process, image, answers, memory",
     "guide": "a question with its answer watched while it is written; canceling stops the model at its next token",
     "enable": "switches answering on or off",
-    "repeat": "publishes once more what was said last; a direction only while it holds: 3 s, or 10 s at the same place by "
-    "`odom`; else that it does not",
+    "repeat": "publishes once more what was said last; a direction only while it holds: 3 s, or 10 s at the same place "
+    "by `odom`; else that it does not",
     "set_adapter": "changes the adapter, after the answer in progress",
     "list_adapters": "what `set_adapter` can choose from",
     "truth": "what is true of the picture that is shown now, as JSON; kept for those who join late",
