@@ -93,6 +93,16 @@ def test_who_asks_again_at_once_is_told_the_same_and_nothing_is_counted() -> Non
     assert Status.SEARCHING in {answer.status for answer in answers}, "who waited is stopped by something"
 
 
+def test_who_asks_again_at_once_was_stopped_by_nothing() -> None:
+    wayfinder, _ = finder({EXIT: "Move 4 metres to the exit."})
+    for stamp in (1.0, 2.0):
+        assert look(wayfinder, stamp=stamp).status is Status.OK
+        assert wayfinder._memory is not None
+        assert not wayfinder._memory.session._trail.stopped
+    look(wayfinder, stamp=9.0)
+    assert wayfinder._memory.session._trail.stopped, "who had the time to go was"
+
+
 def test_who_asks_again_at_once_is_not_sent_by_what_one_look_left_open() -> None:
     half_sure, _ = finder({EXIT: "Move 4 metres to the exit."}, probability=0.9)
     first = look(half_sure)
