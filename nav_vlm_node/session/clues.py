@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nav_vlm_node.instruction import NAN, Action, Instruction, Step
 from nav_vlm_node.score import told, wrap
@@ -13,6 +14,7 @@ from nav_vlm_node.session.trail import LEG, TRIES, Place, along, heading_to
 OPEN_DOOR, EXIT_SIGN = "open door", "exit sign"  # what leads on to a goal that is not in view
 GOAL = ""  # the landmark of a clue that is the goal itself
 SAME = 1.6  # metres: two sightings of a door or sign nearer together than this are of the same one
+TOGETHER = 8  # looks at one thing that tell where it is
 NEARER = 0.3  # metres that a leg must gain
 BEFORE = 0.9  # metres before a door, from where it is gone through in one leg
 BEYOND = 1.2  # metres behind an open door, from where the next look is worth it
@@ -38,6 +40,9 @@ class Clue:
     nearest: float = math.inf
     tries: int = 0
     detours: int = 0
+    _looks: deque[tuple[Place, float, float]] = field(
+        default_factory=lambda: deque(maxlen=TOGETHER)
+    )  # from where, where
 
     def out_of_reach(self, gap: float, most: int = TRIES) -> bool:
         """Whether leg after leg has led no nearer than this many metres. Asked once before each leg."""
@@ -48,11 +53,16 @@ class Clue:
         return self.tries >= most
 
     def seen_at(self, x: float, y: float, place: Place) -> None:
-        """A look from a place: of one that was not reached yet, the nearer look is the better one, but from within its
-        frame nobody sees where a door is."""
+        """A look from a place at one that was not reached yet: where it is is what its last looks say together, those
+        from near by more than those from afar. From within its frame nobody sees where a door is."""
         if self.visits or (not math.isnan(self.approach) and math.dist((x, y), place[:2]) <= BEFORE):
             return
-        self.x, self.y = x, y
+        if self._looks and self._looks[-1][0] == place:
+            self._looks.pop()  # the same picture
+        self._looks.append((place, x, y))
+        weights = [max(1.0, math.dist(look, eye[:2])) ** -2 for eye, *look in self._looks]
+        self.x = sum(w * x for w, (_, x, _) in zip(weights, self._looks, strict=True)) / sum(weights)
+        self.y = sum(w * y for w, (_, _, y) in zip(weights, self._looks, strict=True)) / sum(weights)
         self.approach = heading_to(place, self)
 
     def passed_by(self, last: Place, place: Place, led: bool) -> bool:

@@ -251,7 +251,7 @@ class Session:
             return
         self._detour = list(round_about(eye, place, way, self._leaves.beside(place)))
         self._trail.go_elsewhere()
-        way.tries = 0
+        way.tries, way.nearest = 0, math.inf
         if way.landmark == OPEN_DOOR:
             way.approach = heading_to(self._detour[-1], way)
 

@@ -177,3 +177,12 @@ def test_a_heading_that_shows_nothing_is_not_turned_to_again() -> None:
     session.heed(blurred, wall)
     turned = session.heed(NOTHING, Place(0.0, 0.0, math.radians(167)))
     assert abs(math.remainder(math.radians(167) + turn_of(turned) - wall.yaw, math.tau)) > math.radians(40)
+
+
+def test_a_way_round_begins_its_tries_anew() -> None:
+    """It leads farther away before it leads nearer: that is no try that failed."""
+    session = Session(goal="exit")
+    told = stuck(session, session.heed(door(0, 4.0), HERE))
+    (clue,) = session._leads._clues
+    assert moves(told)
+    assert (clue.tries, clue.nearest) == (0, math.inf)

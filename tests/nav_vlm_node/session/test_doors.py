@@ -10,7 +10,7 @@ from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import Style
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, TRIES, Place, Session
-from nav_vlm_node.session.clues import TURNED
+from nav_vlm_node.session.clues import OPEN_DOOR, TOGETHER, TURNED, Clue
 from nav_vlm_node.session.trail import beyond
 from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
@@ -229,3 +229,17 @@ def test_a_door_at_the_edge_is_turned_to_however_often_it_was_seen() -> None:
         heading = math.radians(degrees)
         nearer = beyond(HERE, heading, 1.0)._replace(yaw=0.0)
         assert moves(session.heed(door(degrees, 3.0), nearer)) is walked
+
+
+def test_where_a_door_is_several_looks_tell_together_and_near_ones_more() -> None:
+    clue = Clue(OPEN_DOOR, 4.0, 0.0)
+    for eye, y in ((Place(0.0, 0.0, 0.0), 0.4), (Place(0.0, 0.0, 0.1), 0.4), (Place(2.0, 0.0, 0.0), 0.0)):
+        clue.seen_at(4.0, y, eye)
+    near, far = 1 / 4, 2 / (16 + 0.4**2)
+    assert clue.y == pytest.approx(0.4 * far / (far + near))
+    for _ in range(20):
+        clue.seen_at(4.0, 0.0, Place(2.0, 0.0, 0.0))
+    assert clue.y == pytest.approx(0.4 * far / (far + near)), "the same picture says nothing new"
+    for k in range(TOGETHER):
+        clue.seen_at(4.2, -0.1, Place(2.0, 0.01 * k, 0.0))
+    assert (clue.x, clue.y) == pytest.approx((4.2, -0.1)), "old looks are let go"
