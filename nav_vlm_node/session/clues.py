@@ -40,9 +40,8 @@ class Clue:
     nearest: float = math.inf
     tries: int = 0
     detours: int = 0
-    _looks: deque[tuple[Place, float, float]] = field(
-        default_factory=lambda: deque(maxlen=TOGETHER)
-    )  # from where, where
+    # from where, and where it was then
+    _looks: deque[tuple[Place, float, float]] = field(default_factory=lambda: deque(maxlen=TOGETHER))
 
     def out_of_reach(self, gap: float, most: int = TRIES) -> bool:
         """Whether leg after leg has led no nearer than this many metres. Asked once before each leg."""
