@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,15 @@ def test_a_folder_that_is_there_is_not_touched(ros: Graph, tmp_path: Path) -> No
     assert not list(tmp_path.glob("*.mcap"))
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """What is started hears of a closed terminal, even where these tests run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_the_command(ros: Graph, tmp_path: Path, number: signal.Signals) -> None:
     probe = ros.node("probe", namespace="me")
