@@ -42,7 +42,7 @@ class LastSpoken:
         """What was said is of another time."""
         with self._lock:
             self._lapsed = self._lapsed or self._last is not None
-            self._last = None
+            self._last = self._place = None
 
     def again(
         self, now: float, options: GuideOptions, closed: Closed | None, place: Known | None

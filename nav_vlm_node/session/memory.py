@@ -177,9 +177,7 @@ class Session:
         self._sought.rule_out(spot)
         direction, distance = told(instruction.steps)
         steps = Step(Action.TURN, direction), Step(Action.MOVE, 0.0, distance)
-        told_of = self._saying(doubtful(instruction), steps)
-        maybe = say(MAYBE_WITHIN_REACH, self.style.language)
-        return replace(told_of, instruction=replace(told_of.instruction, text=f"{told_of.instruction.text} {maybe}"))
+        return self._saying(doubtful(instruction), steps, MAYBE_WITHIN_REACH)
 
     # ---- a second look ---------------------------------------------------------------------------
 
@@ -360,7 +358,7 @@ class Session:
         sought = self._sought
         if self._going is sought.seen and apart(sought.seen, place) < REACHED and not sought.announced:
             sought.announced = True
-            return self._saying_too(WITHIN_REACH, instruction)
+            return self._saying(instruction, (), WITHIN_REACH)
         self._give_up(place)
         if self._going is None:
             turn = self._looking.fresh(place)
@@ -401,15 +399,11 @@ class Session:
 
     # ---- saying ----------------------------------------------------------------------------------
 
-    def _saying(self, instruction: Instruction, steps: Steps) -> Guidance:
-        """A search, with the warnings of the answer."""
-        return Guidance(self._worded(instruction, (*kept(instruction.steps), *steps)), searching=True)
-
-    def _saying_too(self, sentence: str, instruction: Instruction) -> Guidance:
-        """The warnings of the answer, and a sentence."""
-        warned = self._worded(instruction, tuple(kept(instruction.steps)))
-        text = f"{warned.text} {say(sentence, self.style.language)}".strip()
-        return Guidance(replace(warned, text=text), searching=True)
+    def _saying(self, instruction: Instruction, steps: Steps, sentence: str = "") -> Guidance:
+        """A search, with the warnings of the answer; then a fixed sentence."""
+        told_of = self._worded(instruction, (*kept(instruction.steps), *steps))
+        text = f"{told_of.text} {say(sentence, self.style.language)}".strip()
+        return Guidance(replace(told_of, text=text), searching=True)
 
     def _worded(self, instruction: Instruction, steps: Steps) -> Instruction:
         """The steps instead of the answer's own, with warnings of what they lead to."""

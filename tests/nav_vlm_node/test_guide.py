@@ -17,7 +17,14 @@ from nav_vlm_node.instruction import Action, Instruction, Status
 from nav_vlm_node.language import Style
 from nav_vlm_node.replies import RETRACTED, SPOKEN, TOO_DARK, TOO_LATE, say
 from nav_vlm_node.view import Camera, Rig, View
-from nav_vlm_node.vlm.protocol import EngineCrashed, EngineDeadline, Token, VisualTokens, VisualTokensExpired
+from nav_vlm_node.vlm.protocol import (
+    EngineCrashed,
+    EngineDeadline,
+    EngineError,
+    Token,
+    VisualTokens,
+    VisualTokensExpired,
+)
 from nav_vlm_node.vlm.scripted import ScriptedEngine
 from tests.pictures import room
 
@@ -250,7 +257,7 @@ def test_cancel_stops_at_the_next_token() -> None:
 
 
 @pytest.mark.parametrize("error", [EngineCrashed("lost: signal 9"), EngineDeadline("5 s")])
-def test_a_failing_engine_is_told_and_the_next_question_is_answered(error: Exception) -> None:
+def test_a_failing_engine_is_told_and_the_next_question_is_answered(error: EngineError) -> None:
     failing = [True]
 
     def fail(index: int) -> None:
@@ -260,7 +267,7 @@ def test_a_failing_engine_is_told_and_the_next_question_is_answered(error: Excep
     guide = Guide(ScriptedEngine(GOOD, on_token=fail))
     instruction = guide.answer(FRAME, "Where is the door?")
     assert instruction.status is Status.ERROR
-    assert instruction.text == error.spoken  # type: ignore[attr-defined]
+    assert instruction.text == error.spoken
     assert str(error) in instruction.message
     failing[0] = False
     assert guide.answer(FRAME, "Where is the door?").status is Status.OK

@@ -482,8 +482,11 @@ def test_camera_info_and_rig_parameters_decide_what_a_column_means(ros: Graph) -
         camera = Camera.from_fov(640, 360, math.radians(hfov))
         if hfov != 110:  # the first is known by the parameter
             wearer.infos.publish(camera_to_ros(camera))
-            focal = camera.fx
-            ros.until(lambda: getattr(guide.feed.camera_info, "k", [0])[0] == focal)  # noqa: B023
+
+            def heard(focal: float = camera.fx) -> bool:
+                return bool(getattr(guide.feed.camera_info, "k", [0])[0] == focal)
+
+            ros.until(heard)
         wearer.look(post(camera, 20))
         wearer.ask_and_hear(query_id=f"q{number}")
         assert found[-1] == pytest.approx(20, abs=1)

@@ -107,7 +107,7 @@ class Walker:
     watch: Callable[[Walker], None] = _unwatched
     _touching: set[object] = field(default_factory=set)
     _passing: set[object] = field(default_factory=set)
-    _missed: set[object] = field(default_factory=set)  # of those, what is counted as a near miss
+    _nearly: set[object] = field(default_factory=set)  # of those, what is counted as a near miss
     _unnoticed: dict[object, bool] = field(default_factory=dict)
     _near: tuple[tuple[float, float], Space] | None = None
 
@@ -257,8 +257,8 @@ class Walker:
         if what in self._touching:
             return
         self._touching.add(what)
-        if what in self._missed:  # it was none
-            self._missed.remove(what)
+        if what in self._nearly:  # it was none
+            self._nearly.remove(what)
             self.touches.near_misses -= 1
         if speed >= HARD:
             self.touches.collisions += 1
@@ -276,11 +276,11 @@ class Walker:
         gaps = space.gaps(np.array([[self.x, self.y]]))[0] - BODY
         near: set[object] = {space.solids[i] for i in np.flatnonzero(gaps < NEAR_MISS)}
         near |= {person for person in self.crowd.people if person.gap(self.x, self.y) < BODY + NEAR_MISS}
-        self._missed &= near
+        self._nearly &= near
         if speed >= HARD:
             new = near - self._passing - self._touching
             self.touches.near_misses += len(new)
-            self._missed |= new
+            self._nearly |= new
         self._passing = near
         self._touching &= near
         self._log()
