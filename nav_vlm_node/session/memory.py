@@ -11,6 +11,7 @@ from nav_vlm_node.language import Style, render
 from nav_vlm_node.replies import A_TRY, BLURRED, MAYBE_WITHIN_REACH, SPOKEN, WITHIN_REACH, say
 from nav_vlm_node.score import OFF_CENTRE, told, wrap
 from nav_vlm_node.session.clues import BEFORE, EXIT_SIGN, GOAL, OPEN_DOOR, SAME, Clue, arrow_of, seen_in
+from nav_vlm_node.session.detour import Detour
 from nav_vlm_node.session.leads import Leads
 from nav_vlm_node.session.leaves import Leaves
 from nav_vlm_node.session.looking import HERE, LOOK, Looking
@@ -19,7 +20,6 @@ from nav_vlm_node.session.sought import NEAR, REACHED, Sought
 from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.warned import MOVES, Warned
 from nav_vlm_node.session.ways import (
-    NEARLY,
     Steps,
     doubtful,
     kept,
@@ -69,8 +69,7 @@ class Session:
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
     _entered: Place | None = None  # behind a door, and not looked around there yet
-    _detour: list[Place] = field(default_factory=list)  # still to be gone to, first to last
-    _came_round: bool = False  # at the end of them, and not looked from there yet
+    _detour: Detour = field(default_factory=Detour)
     _blind: int = 0  # pictures in a row that show nothing
 
     def heed(self, instruction: Instruction, place: Place, ask: Ask | None = None) -> Guidance:
@@ -223,22 +222,17 @@ class Session:
         """Around what leg after leg has ended at, on the way to what is known: back, over to the other side, and on."""
         way = self._via or self._going
         if way is None:
-            self._detour, self._came_round = [], False
+            self._detour.abandon()
             return None
-        if not self._detour and self._trail.stuck:
+        if not self._detour.under_way and self._trail.stuck:
             if not way.detours % 2 and way.detours < 2 * ROUNDS:  # in between, what else there is is tried
                 self._go_round(way, place)
             way.detours += 1
-        while self._detour:
-            spot = self._detour.pop(0)
-            self._came_round = not self._detour
-            if self._warned.between(place, spot):
-                self._detour.clear()
-            elif apart(place, spot) >= NEARLY:
-                return self._saying(doubtful(instruction), leg(self._trail, place, spot))
+        spot = self._detour.next(place, self._warned.between)
+        if spot is not None:
+            return self._saying(doubtful(instruction), leg(self._trail, place, spot))
         turn = wrap(heading_to(place, way) - place.yaw)
-        came, self._came_round = self._came_round, False
-        if came and abs(turn) > OFF_CENTRE:
+        if self._detour.over() and abs(turn) > OFF_CENTRE:
             return self._saying(doubtful(instruction), (self._trail.turn(turn),))
         return None
 
@@ -247,11 +241,12 @@ class Session:
         eye = self._sightings.from_farthest(way, place) or self._trail.farthest(place)
         if eye is None:
             return
-        self._detour = list(round_about(eye, place, way, self._leaves.beside(place)))
+        first, last = round_about(eye, place, way, self._leaves.beside(place))
+        self._detour.begin((first, last))
         self._trail.go_elsewhere()
         way.tries, way.nearest = 0, math.inf
         if way.landmark == OPEN_DOOR:
-            way.approach = heading_to(self._detour[-1], way)
+            way.approach = heading_to(last, way)
 
     # ---- a goal behind a door --------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections import deque
@@ -67,7 +68,7 @@ class Trail:
     """The places of all questions so far. `arrive` at each, and `leave` with what was told there."""
 
     places: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))
-    _room: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))  # those of this room
+    _here: int = 0  # of them, the last so many are of this room
     stopped: bool = False  # whether the last leg ended at once
     _blocked: deque[Place] = field(default_factory=lambda: deque(maxlen=PLACES))  # where a leg did, facing along it
     _leg: float = NAN  # heading of the last one
@@ -94,7 +95,7 @@ class Trail:
         if apart(self._anchor, place) > AWAY:
             self._anchor, self._tries, self._asides = place, 0, 0
         self.places.append(place)
-        self._room.append(place)
+        self._here += 1
 
     def leave(self, instruction: Instruction) -> None:
         """Notes where the wearer is sent from the last place."""
@@ -140,11 +141,12 @@ class Trail:
 
     def enter(self) -> None:
         """Notes that the wearer has come into another room."""
-        self._room.clear()
+        self._here = 0
 
     def farthest(self, place: Place) -> Place | None:
         """Where they were in this room, as far from here as can be."""
-        return max((p for p in self._room if apart(p, place) >= AWAY), key=lambda p: apart(p, place), default=None)
+        here = itertools.islice(reversed(self.places), self._here)
+        return max((p for p in here if apart(p, place) >= AWAY), key=lambda p: apart(p, place), default=None)
 
     def freest(self, place: Place, meets: Callable[[Place, float], bool]) -> float:
         """The heading in which a leg leads farthest from where the wearer has been, and met nothing so far.

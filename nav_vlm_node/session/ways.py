@@ -16,7 +16,6 @@ AFAR = 1.8  # metres before a door or what is in the way, from where another way
 BACK = 1.2  # metres out of a corner
 TELLING = 0.15  # metres off a line, under which nobody knows on which side of it a thing is
 OVER = 0.8  # metres to the other side of the line on which one came
-NEARLY = 0.5  # metres, which are not worth a leg
 UNDER = 0.6  # metres before a sign, where its arrow is followed
 SURE = 0.95  # of an answer's confidence
 _SLIGHT = math.radians(20)

@@ -84,7 +84,7 @@ def test_what_is_not_reached_by_two_ways_round_is_given_up() -> None:
         if session._going is None and rounds:
             break
         session.heed(NOTHING, place)
-        rounds += session._came_round
+        rounds += session._detour._looks
     assert 1 <= rounds <= 2
     assert session._going is None
 
@@ -108,10 +108,10 @@ def test_a_door_that_was_only_asked_for_is_gone_round_to_from_where_the_wearer_w
 def test_where_the_way_is_lost_nobody_goes_round_to_it() -> None:
     session = Session(goal="exit")
     stuck(session, session.heed(door(0, 4.0), HERE))
-    assert session._detour
+    assert session._detour.under_way
     session._going = None
     session.heed(NOTHING, CORNER)
-    assert not session._detour
+    assert not session._detour.under_way
 
 
 def test_between_two_ways_round_what_else_there_is_is_tried() -> None:
@@ -120,7 +120,7 @@ def test_between_two_ways_round_what_else_there_is_is_tried() -> None:
     ends = []
     for k in range(20):
         session.heed(NOTHING, CORNER)
-        if session._came_round:
+        if session._detour._looks:
             ends.append(k)
     assert len(ends) == 2
     assert ends[1] - ends[0] >= TRIES + 2
