@@ -6,7 +6,9 @@ An error of the user's is one line on standard error and exit status 2; `--verbo
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import logging
 import os
 import sys
@@ -37,20 +39,50 @@ class Command(Protocol):
 
 
 def guarded(program: str, run: Callable[[], int], *, verbose: bool = False) -> int:
-    """The exit status of `run`: its own, 2 after a UserError, 130 after Ctrl-C, 0 where the reader has gone."""
+    """The exit status of `run`: its own, 2 after a UserError, 130 after Ctrl-C, 0 where the reader has gone.
+
+    A full disk is 1 and one line, also where it is standard output that cannot be written.
+    """
+    _say_what_cannot_be_encoded()
+    status = 0
     try:
-        return run()
-    except UserError as error:
-        if verbose:
-            logging.getLogger(__name__).info("raised here", exc_info=error)
-        print(f"{program}: error: {error}", file=sys.stderr)
-        return 2
+        try:
+            status = run()
+        except UserError as error:
+            if verbose:
+                logging.getLogger(__name__).info("raised here", exc_info=error)
+            print(f"{program}: error: {error}", file=sys.stderr)
+            status = 2
+        finally:
+            if sys.stdout is not None:  # as it is where it was closed: `>&-`
+                sys.stdout.flush()  # here, where it can be told what fails; at the interpreter's end it cannot
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone (`nav-vlm ... | head`): not an error, and nobody to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _drop_output()
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(f"{program}: error: cannot write{where}: {error.strerror}; make room and try again", file=sys.stderr)
+        _drop_output()
+        return 1
+    return status
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _say_what_cannot_be_encoded() -> None:
+    """A character that the terminal's encoding does not have, or half of one, is written as its number."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What is still to be written to standard output goes nowhere, so that the interpreter's end does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @dataclass(frozen=True)
