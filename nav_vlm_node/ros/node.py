@@ -22,17 +22,16 @@ from std_msgs.msg import String
 from nav_vlm_msgs.msg import Instruction as InstructionMsg
 from nav_vlm_msgs.msg import Query
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.frames import Frame
 from nav_vlm_node.guide import SILENT, Guide, Listener, query_problem
 from nav_vlm_node.instruction import Instruction, Status
-from nav_vlm_node.language import landmark_of
 from nav_vlm_node.replies import say
 from nav_vlm_node.ros import diagnostics, parameters, qos
-from nav_vlm_node.ros.camera_feed import CameraFeed, Missing
+from nav_vlm_node.ros.answering import Answering
+from nav_vlm_node.ros.camera_feed import CameraFeed
 from nav_vlm_node.ros.conversions import instruction_to_ros
-from nav_vlm_node.ros.engines import load_configured_engine, wait_until_ready
+from nav_vlm_node.ros.engines import load_configured_engine
 from nav_vlm_node.ros.guide_action import GuideAction
-from nav_vlm_node.ros.odometry import Known, OdometryFeed
+from nav_vlm_node.ros.odometry import OdometryFeed
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.ros.queries import Answered, Desk, Ticket
 from nav_vlm_node.ros.repeating import LastSpoken
@@ -41,11 +40,9 @@ from nav_vlm_node.ros.services import Services
 from nav_vlm_node.ros.transitions import run_transitions_on
 from nav_vlm_node.ros.worker import Worker
 from nav_vlm_node.vlm.protocol import Engine
-from nav_vlm_node.wayfinder import Wayfinder
 
 EngineFactory = Callable[[Mapping[str, Value]], Engine]
 GPU_DEADLINE, CPU_DEADLINE = 5.0, 15.0  # seconds, DESIGN section 3
-ENGINE_MARGIN = 0.25  # seconds before a question's deadline at which the engine gives up and says why
 
 
 class GuideNode(LifecycleNode):
@@ -73,8 +70,6 @@ class GuideNode(LifecycleNode):
         run_transitions_on(self._transitions, self)
         parameters.declare(self)
         self._engine_factory = engine_factory
-        self.guide: Guide | None = None
-        self._wayfinder: Wayfinder | None = None
         self._gate = threading.RLock()  # state, enabled, and whether the desk is open change together
         self.enabled = True
         self.fault = ""
@@ -91,6 +86,7 @@ class GuideNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.feed = CameraFeed(self, str(self._value("image_transport")), self.group)
         self.odometry = OdometryFeed(self, self.group)
+        self._answering = Answering(self, self.feed, self.odometry, self.now)
         self.create_subscription(Query, "query", self._on_query, qos.QUESTION, callback_group=self.group)
         self.create_subscription(String, "query_text", self._on_query_text, qos.QUESTION, callback_group=self.group)
         self.action = GuideAction(self, self.desk, self.submit, self._to_message)
@@ -105,6 +101,11 @@ class GuideNode(LifecycleNode):
         )
         if self._value("autostart"):
             self._transitions.submit(self._start_up)
+
+    @property
+    def guide(self) -> Guide | None:
+        """What answers; None before the model is loaded."""
+        return self._answering.guide
 
     # questions
 
@@ -154,52 +155,7 @@ class GuideNode(LifecycleNode):
 
     def _start(self, ticket: Ticket) -> None:
         self.feed.wake()  # an older question may be waiting for an image
-        self.worker.submit(lambda: self._answer(ticket))
-
-    def _answer(self, ticket: Ticket) -> None:
-        """On the worker thread: one question to its Instruction."""
-        guide, wayfinder = self.guide, self._wayfinder
-        if ticket.done:
-            return
-        if guide is None or wayfinder is None:
-            ticket.refuse(Status.NOT_READY, "the model was unloaded")
-            return
-        try:
-            guide.options = parameters.guide_options(parameters.values_of(self))
-            end = ticket.deadline - ENGINE_MARGIN
-            if not wait_until_ready(guide.engine, end, ticket.cancel):
-                ticket.refuse(Status.NOT_READY, "the engine process is starting again")
-                return
-            timeout = min(float(self._value("image_timeout")), end - time.monotonic())
-            found = self.feed.frame(guide.options.max_image_age, timeout, ticket.cancel)
-            if isinstance(found, Missing):
-                ticket.refuse(found.status, found.message)
-                return
-            known = self._place_of(found, ticket.query)
-            ticket.finish(
-                wayfinder.answer(
-                    found,
-                    ticket.query,
-                    None if known is None else known.place,
-                    epoch=0 if known is None else known.epoch,
-                    query_id=ticket.query_id,
-                    priority=ticket.priority,
-                    now=self.now,
-                    started=ticket.received,
-                    timeout=end - time.monotonic(),
-                    listener=ticket.listener,
-                    cancel=ticket.cancel,
-                )
-            )
-        except Exception as error:  # the worker's border: whatever went wrong, the wearer is told
-            self.log.error(f"question {ticket.query_id}: {traceback.format_exc()}")
-            ticket.refuse(Status.ERROR, f"{type(error).__name__}: {error}")
-
-    def _place_of(self, frame: Frame, query: str) -> Known | None:
-        """Where the wearer was for that picture; None, without waiting, where the question is for no place."""
-        if not self._value("remember_way") or landmark_of(query) is None:
-            return None
-        return self.odometry.place(frame.stamp)
+        self.worker.submit(lambda: self._answering.answer(ticket))
 
     def _publish(self, instruction: Instruction) -> None:
         if instruction.steps or instruction.status in (Status.OK, Status.NOT_VISIBLE, Status.SEARCHING):
@@ -242,10 +198,7 @@ class GuideNode(LifecycleNode):
 
     def forget(self) -> None:
         """Drop what is kept of earlier pictures and of the way: the time or the model is another."""
-        guide, wayfinder = self.guide, self._wayfinder  # another thread may unload them
-        if guide is not None and wayfinder is not None:
-            guide.forget()
-            wayfinder.forget()
+        self._answering.forget()
 
     # lifecycle
 
@@ -307,7 +260,7 @@ class GuideNode(LifecycleNode):
             return guide
 
         guide = self._wait(self.worker.submit(load))
-        self.guide, self._wayfinder = guide, Wayfinder(guide)
+        self._answering.take(guide)
         info = guide.engine.info
         self.desk.close(Status.NOT_READY, "the node is not active")
         self.log.info(f"model {info.model}, adapter {info.adapter or '(none)'}, {info.dtype} on {info.device}")
@@ -354,7 +307,7 @@ class GuideNode(LifecycleNode):
     def _unload(self) -> None:
         self._shut("unconfigured", "the node is not configured")
         self.feed.wake()
-        guide, self.guide, self._wayfinder = self.guide, None, None
+        guide = self._answering.take(None)
         if guide is not None:
             guide.engine.close()
 
