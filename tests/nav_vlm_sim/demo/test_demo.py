@@ -86,7 +86,7 @@ def demos() -> Iterator[list[Demo]]:
 def test_two_questions(model: Path, tmp_path: Path, demos: list[Demo]) -> None:
     out = tmp_path / "demo"
     out.mkdir()
-    (out / "07-from-an-earlier-run.png").write_bytes(b"")
+    (out / "07-something-in-view.png").write_bytes(b"from an earlier demo")
     (out / "mine.txt").write_text("kept")
     demos.append(Demo("--model", str(model), "--questions", "2", "--out", str(out), "--json"))
     status, output, errors = demos[0].end()

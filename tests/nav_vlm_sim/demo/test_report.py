@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from nav_vlm_node.instruction import Action, Step
 from nav_vlm_node.score import Truth
 from nav_vlm_sim.demo.records import Reply, summary_of
 from nav_vlm_sim.demo.report import report
+from nav_vlm_sim.demo.run import _claim, write
 from tests.nav_vlm_sim.demo.made_up import SETTING, answered, visible
 
 RIGHT = "Turn left 30 degrees, then move 3 metres to the box."
@@ -118,8 +120,21 @@ def test_play_has_the_answer_as_it_came(page: Page) -> None:
     assert len(buttons) == 3
 
 
+def test_pictures_of_an_earlier_demo_go_and_nobody_elses(tmp_path: Path) -> None:
+    (tmp_path / "07-something-in-view.png").write_bytes(b"of an earlier demo")
+    (tmp_path / "01-holiday.png").write_bytes(b"mine")
+    (tmp_path / ".draft").mkdir()
+    (tmp_path / ".draft" / "letter.txt").write_text("mine")
+    _claim(tmp_path)
+    write([answered(RIGHT)], SETTING, tmp_path)
+    kept = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*") if path.is_file())
+    assert kept == [".draft/letter.txt", "01-holiday.png", answered(RIGHT).picture, "report.html"]
+    assert (tmp_path / "01-holiday.png").read_bytes() == b"mine"
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [".draft"]
+
+
 def test_the_summary_counts() -> None:
     summary = summary_of([answered(RIGHT), answered(RIGHT, by="topic"), answered(None)])
     assert str(summary).startswith("3 questions: 2 right, 1 failed. First words after 0.20 s, whole answer after 0.50")
-    assert str(summary_of([])).startswith("0 questions: 0 right.")
+    assert str(summary_of([])) == "0 questions: 0 right."
     assert math.isnan(Reply(instruction=None).first_text)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from nav_vlm_node.instruction import Instruction
 from nav_vlm_node.language import render_canonical
 from nav_vlm_node.score_json import step_to_json
-from nav_vlm_sim.demo.cases import Case
+from nav_vlm_sim.demo.cases import PROGRAMME, Case
 from nav_vlm_sim.demo.verdict import Mark, Verdict
 
 By = Literal["action", "topic"]
@@ -65,7 +65,7 @@ class Answered:
     @property
     def picture(self) -> str:
         """Name of its file."""
-        return f"{self.number:02d}-{self.case.sort.replace(' ', '-').strip('?')}.png"
+        return _picture_name(self.number, self.case.sort)
 
     def to_json(self) -> dict[str, Any]:
         """Of the object that `nav-vlm demo --json` prints."""
@@ -93,6 +93,15 @@ class Answered:
             "image_age_s": number(instruction.image_age) if instruction else None,
             "picture": self.picture,
         }
+
+
+def _picture_name(number: int, sort: str) -> str:
+    return f"{number:02d}-{sort.replace(' ', '-').strip('?')}.png"
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a demo names a picture so, of this run or of an earlier one."""
+    return name[:2].isdecimal() and name in {_picture_name(int(name[:2]), sort) for sort, _ in PROGRAMME}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +136,8 @@ class Summary:
         times = [] if math.isnan(self.first_text) else [f"first words after {self.first_text:.2f} s"]
         times += [] if math.isnan(self.total) else [f"whole answer after {self.total:.2f} s (medians)"]
         plural = "" if self.asked == 1 else "s"
-        return f"{self.asked} question{plural}: {', '.join(told)}. {', '.join(times).capitalize()}".strip() + "."
+        told_times = f" {', '.join(times).capitalize()}." if times else ""
+        return f"{self.asked} question{plural}: {', '.join(told)}.{told_times}"
 
 
 def summary_of(answered: Iterable[Answered]) -> Summary:

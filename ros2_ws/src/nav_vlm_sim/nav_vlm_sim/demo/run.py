@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ from nav_vlm_node.vlm.card import read_model_card
 from nav_vlm_sim.camera import SimulatedCamera
 from nav_vlm_sim.demo import pictures, shapes
 from nav_vlm_sim.demo.cases import Case, check, choose, first_scene
-from nav_vlm_sim.demo.records import Answered, By, Setting, summary_of
+from nav_vlm_sim.demo.records import Answered, By, Setting, is_picture_name, summary_of
 from nav_vlm_sim.demo.report import report
 from nav_vlm_sim.demo.talk import Talk
 from nav_vlm_sim.demo.verdict import Mark, verdict_of
@@ -120,19 +120,18 @@ def _converse(system: System, cases: Sequence[Case], options: Options, talk: Tal
 
 
 def write(answered: Sequence[Answered], setting: Setting, out: Path) -> None:
-    """The pictures and the report; what an earlier run left there goes. Raises UserError."""
-    draft = out / ".draft"
+    """The pictures and the report; pictures of an earlier demo go, and nobody else's. Raises UserError."""
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir()
-        for one in answered:
-            (draft / one.picture).write_bytes(pictures.png(picture(one)))
-        (draft / REPORT).write_text(report(answered, setting), encoding="utf-8")
-        for old in out.glob("[0-9][0-9]-*.png"):
-            old.unlink()
-        for new in draft.iterdir():
-            new.replace(out / new.name)
-        draft.rmdir()
+        with tempfile.TemporaryDirectory(prefix=".demo-", dir=out) as folder:
+            draft = Path(folder)
+            for one in answered:
+                (draft / one.picture).write_bytes(pictures.png(picture(one)))
+            (draft / REPORT).write_text(report(answered, setting), encoding="utf-8")
+            for old in out.glob("[0-9][0-9]-*.png"):
+                if is_picture_name(old.name):
+                    old.unlink()
+            for new in draft.iterdir():
+                new.replace(out / new.name)
     except OSError as error:
         raise UserError(f"cannot write to {out}: {error.strerror or error}; give another --out") from None
 
@@ -169,10 +168,8 @@ def _claim(out: Path) -> None:
     """Make sure now that something can be written there later. Raises UserError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".draft"
-        shutil.rmtree(probe, ignore_errors=True)
-        probe.mkdir()
-        probe.rmdir()
+        with tempfile.TemporaryDirectory(prefix=".demo-", dir=out):
+            pass
     except OSError as error:
         raise UserError(f"--out {out}: {error.strerror or error}; give a folder that can be written to") from None
 
