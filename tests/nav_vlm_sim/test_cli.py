@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.language import parse
 from nav_vlm_sim import cli
 from nav_vlm_sim.annotate import annotate, to_pixel
@@ -94,6 +96,7 @@ def test_marks_stand_on_their_things(frame: Frame) -> None:
         (["render", "--seed", "-1", "--json"], "--seed"),
         (["render", "--seed", "1", "--out", "f.jpg"], ".png"),
         (["render", "--seed", "1", "--json", "--width", "9999"], str(MAX_SIDE)),
+        (["render", "--seed", "1", "--json", "--width", "0"], "picture of 0x0"),
         (["render", "--seed", "1", "--json", "--hfov", "200"], "field of view"),
         (["render", "--seed", "1", "--json", "--room", "cellar"], "cellar"),
         (["render", "--seed", "1", "--json", "--what"], "--what"),
@@ -118,6 +121,24 @@ def test_what_is_wrong_is_one_line(
 def test_a_picture_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["render", "--seed", "1", "--out", str(tmp_path / "no" / "f.png")]) == 2
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_picture_that_was_there_stays_until_the_new_one_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "f.png"
+    out.write_bytes(b"before")
+
+    def half(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(UserError, match="No space left on device; give another --out"):
+        cli._write_whole(out, b"a whole picture")
+    assert out.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.iterdir()] == ["f.png"]
 
 
 def test_ctrl_c_has_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

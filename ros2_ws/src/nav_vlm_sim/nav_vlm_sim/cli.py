@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,21 +127,31 @@ def _render(args: argparse.Namespace) -> int:
     answers = good_answers(frame.observation)
     if args.out is not None:
         picture = annotate(frame, tuple(answers.values())) if args.annotate else frame.raw
-        try:
-            args.out.write_bytes(textures.png(picture))
-        except OSError as error:
-            raise UserError(f"cannot write {args.out}: {error.strerror}; give another --out") from None
+        _write_whole(args.out, textures.png(picture))
     if args.json:
         print(json.dumps({**frame_to_json(frame), "answers": answers}))
     return 0
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """The file appears when it is complete: one that was there stays until then. Raises UserError."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; give another --out") from None
+    finally:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
 
 
 def _chosen_camera(args: argparse.Namespace) -> Camera | None:
     """The camera that the arguments name; None where they leave it to the seed."""
     if args.width is args.height is args.hfov is None:
         return None
-    height = args.height or (round(args.width * 3 / 4) if args.width else 480)
-    width = args.width or round(height * 4 / 3)
+    height = args.height if args.height is not None else 480 if args.width is None else round(args.width * 3 / 4)
+    width = args.width if args.width is not None else round(height * 4 / 3)
     if not (16 <= width <= MAX_SIDE and 16 <= height <= MAX_SIDE):
         raise UserError(f"picture of {width}x{height}: give 16 to {MAX_SIDE} pixels for --width and --height")
     return Camera.from_fov(width, height, math.radians(args.hfov if args.hfov is not None else 90.0))
