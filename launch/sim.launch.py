@@ -31,6 +31,11 @@ from nav_vlm_node.ros import bringup
 from nav_vlm_node.ros.middleware import allow_large_images
 
 SIMULATORS = ("mujoco", "gazebo")
+CHOICES = {
+    "headless": ("true", "false"),
+    "lockstep": ("true", "false"),
+    "walker": ("careful", "average", "hasty"),
+}
 GAZEBO = {
     "world": ("", "folder that nav-vlm-sim gazebo wrote; for gazebo"),
     "headless": ("false", "no window, and cameras without a display; for gazebo"),
@@ -142,7 +147,7 @@ def generate_launch_description() -> LaunchDescription:
     own = [
         DeclareLaunchArgument("simulator", default_value="mujoco", description="what draws", choices=SIMULATORS),
         *(
-            DeclareLaunchArgument(name, default_value=default, description=description)
+            DeclareLaunchArgument(name, default_value=default, description=description, choices=CHOICES.get(name))
             for name, (default, description) in (GAZEBO | CAMERA | WALK).items()
         ),
     ]

@@ -138,6 +138,16 @@ def test_sim_starts_a_walk_whose_end_is_the_launchs() -> None:
     assert rig.named["parameters"][0]["seed"] == 0
 
 
+def test_sim_takes_no_other_word_for_what_is_chosen() -> None:
+    """`lockstep:=True` would be taken for false: the launch tools refuse what is not among the choices."""
+    declared = {each.words[0]: each.named for each in of_kind(parts("sim.launch.py"), "DeclareLaunchArgument")}
+    for name in ("headless", "lockstep"):
+        assert tuple(declared[name]["choices"]) == ("true", "false")
+    assert tuple(declared["walker"]["choices"]) == next(spec.choices for spec in WALKER if spec.name == "walker")
+    for named in declared.values():
+        assert named["default_value"] in (named.get("choices") or [named["default_value"]])
+
+
 @pytest.mark.parametrize("given", [{"plan": "7", "walk": "first"}, {"seed": "x"}, {"rate": "fast"}])
 def test_sim_names_what_is_no_number(given: dict[str, str]) -> None:
     name = list(given)[-1]
