@@ -70,14 +70,24 @@ def test_package_xml(name: str) -> None:
     assert re.fullmatch(r"[\w.-]+@[\w-]+\.\w+", email.get("email", ""))
 
 
-def test_the_root_depends_on_what_it_imports() -> None:
-    named = {element.text for element in package_xml("package.xml") if element.tag.endswith("depend")}
+DEBIAN = {"cv2": "python3-opencv", "numpy": "python3-numpy", "PIL": "python3-pil", "tqdm": "python3-tqdm"}
+DEBIAN |= {"yaml": "python3-yaml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [("package.xml", "nav_vlm_node/ros"), ("ros2_ws/src/nav_vlm_sim/package.xml", "ros2_ws/src/nav_vlm_sim")],
+)
+def test_a_package_depends_on_what_it_imports(name: str, sources: str) -> None:
+    named = {element.text for element in package_xml(name) if element.tag.endswith("depend")}
+    modules = "|".join([r"\w+_(?:msgs|srvs|interfaces)", "rclpy", "cv_bridge", *DEBIAN])
     imported: set[str] = set()
-    for path in (ROOT / "nav_vlm_node" / "ros").rglob("*.py"):
+    for path in (ROOT / sources).rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        imported |= set(re.findall(r"^\s*(?:from|import) (\w+_(?:msgs|srvs|interfaces)|rclpy|cv_bridge)\b", text, re.M))
+        found = re.findall(rf"^\s*(?:from|import) ({modules})\b", text, re.M)
+        imported |= {DEBIAN.get(module, module) for module in found}
     missing = imported - named - {"builtin_interfaces", "action_msgs", "unique_identifier_msgs"}
-    assert not missing, f"package.xml does not name {sorted(missing)}"
+    assert not missing, f"{name} does not name {sorted(missing)}"
 
 
 def test_no_trace_of_one_machine() -> None:
