@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections import Counter
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nav_vlm_node.score import Truth
 from nav_vlm_sim.demo.records import Reply, summary_of
 from nav_vlm_sim.demo.report import report
 from nav_vlm_sim.demo.run import _claim, write
+from tests.browser import dom
 from tests.nav_vlm_sim.demo.made_up import SETTING, answered, visible
 
 RIGHT = "Turn left 30 degrees, then move 3 metres to the box."
@@ -118,6 +120,34 @@ def test_play_has_the_answer_as_it_came(page: Page) -> None:
     assert json.loads(buttons[0]["data-pieces"]) == [[0.2, "Turn"], [0.3, "Turn left"]]
     assert all("hidden" in button for button in buttons)  # without a script there is nothing to press
     assert len(buttons) == 3
+
+
+def test_each_play_button_has_a_name_of_its_own(page: Page) -> None:
+    assert [button["aria-label"] for button in page.all("button")] == ["Play answer 1", "Play answer 2", "Play answer 3"]
+
+
+def test_a_second_play_ends_the_first(tmp_path: Path) -> None:
+    """Each answer is whole again after the other's turn, and only the last one pressed is spoken."""
+    answers = [answered(RIGHT), answered("Turn right 20 degrees.", number=2)]
+    (tmp_path / "report.html").write_text(report(answers, SETTING), encoding="utf-8")
+    act = """
+    const log = [], late = [], [one, two] = document.querySelectorAll("button[data-say]");
+    const shown = () => [one, two].map(button => button.previousElementSibling.textContent);
+    window.setTimeout = (act, milliseconds) => { late.push(act); return late.length; };
+    window.clearTimeout = timer => { late[timer - 1] = () => {}; };
+    window.SpeechSynthesisUtterance = function (said) { this.said = said; };
+    const synthesis = {cancel() {}, speak(words) { log.push(words.said); }};
+    Object.defineProperty(window, "speechSynthesis", {value: synthesis});
+    one.click(); log.push(shown()); two.click(); log.push(shown());
+    late.forEach(act => act()); log.push(shown());
+    document.body.dataset.log = JSON.stringify(log);
+    """
+    html = dom(tmp_path / "report.html", act=act)
+    found = re.search(r'data-log="([^"]*)"', html)
+    assert found is not None
+    log = json.loads(unescape(found[1]))
+    other = "Turn right 20 degrees."
+    assert log == [["\u2026", other], [RIGHT, "\u2026"], other, [RIGHT, other]]
 
 
 def test_pictures_of_an_earlier_demo_go_and_nobody_elses(tmp_path: Path) -> None:

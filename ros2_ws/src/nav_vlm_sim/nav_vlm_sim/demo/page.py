@@ -73,14 +73,21 @@ text.truth{fill:var(--truth)} text.answer,text.said{fill:var(--answer)} text.haz
 """
 
 # Plays the answer as it came: the words at the times at which they were written, then the voice, where there is one.
+# One at a time: what another press had begun is over, and its whole answer stands there again.
 _SCRIPT = """
+let timers = [], end = () => {};
 for (const button of document.querySelectorAll("button[data-say]")) {
   const shown = button.previousElementSibling, said = button.dataset.say, pieces = JSON.parse(button.dataset.pieces);
+  const after = (milliseconds, act) => timers.push(setTimeout(act, milliseconds));
   button.hidden = false;
   button.onclick = () => {
+    timers.forEach(clearTimeout);
+    timers = [];
+    end();
+    end = () => { shown.textContent = said; };
     window.speechSynthesis?.cancel();
     const voice = () => {
-      shown.textContent = said;
+      end();
       if ("speechSynthesis" in window) {
         const words = new SpeechSynthesisUtterance(said);
         words.lang = "en";
@@ -88,8 +95,8 @@ for (const button of document.querySelectorAll("button[data-say]")) {
       }
     };
     shown.textContent = "\\u2026";
-    for (const [seconds, text] of pieces) setTimeout(() => { shown.textContent = text; }, 1000 * seconds);
-    setTimeout(voice, pieces.length ? 1000 * pieces.at(-1)[0] + 300 : 300);
+    for (const [seconds, text] of pieces) after(1000 * seconds, () => { shown.textContent = text; });
+    after(pieces.length ? 1000 * pieces.at(-1)[0] + 300 : 300, voice);
   };
 }
 """

@@ -93,7 +93,9 @@ def _words(one: Answered) -> str:
     instruction, reply = one.reply.instruction, one.reply
     spoken = one.spoken or "no answer came"
     pieces = escape(json.dumps([[round(seconds, 3), text] for seconds, text in reply.pieces]), quote=True)
-    play = f'<button hidden data-pieces="{pieces}" data-say="{escape(one.spoken)}">Play</button>' if one.spoken else ""
+    named = f'aria-label="Play answer {one.number}"'  # a screen reader lists buttons without what stands beside them
+    button = f'<button hidden {named} data-pieces="{pieces}" data-say="{escape(one.spoken)}">Play</button>'
+    play = button if one.spoken else ""
     rows = [("The wearer heard", f'<b class="spoken" aria-live="off">{escape(spoken)}</b> {play}')]
     if reply.written and reply.written.strip() != spoken:
         rows.append(("The model wrote", escape(reply.written)))
