@@ -97,13 +97,14 @@ def check_machine(ros):
 def missing_debian_packages():
     """Names of the Debian packages that building and rendering need and that are not there."""
     headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    python = "python{}.{}".format(*sys.version_info[:2])  # which need not be the one that Debian calls python3
     wanted = {
         "g++": shutil.which("c++") or shutil.which("g++"),
         "make": shutil.which("make"),
         "libegl1": ctypes.util.find_library("EGL"),
         "libgl1": ctypes.util.find_library("GL"),
-        "libpython3-dev": headers.is_file() or None,
-        "python3-venv": importlib.util.find_spec("ensurepip"),
+        python + "-dev": headers.is_file() or None,
+        python + "-venv": importlib.util.find_spec("ensurepip"),
     }
     return [name for name, found in wanted.items() if found is None]
 
@@ -178,16 +179,19 @@ class Environment:
             raise SetupError("a step of the set-up failed (see above): python {}".format(" ".join(map(str, command))))
 
     def create(self, ros):
-        """A new environment; one that was made for another Python or ROS 2 is replaced."""
+        """A new environment; one that this made for another Python or ROS 2 is replaced."""
         if self.venv.exists():
-            if not (self.venv / "pyvenv.cfg").is_file():
-                raise SetupError("{} is there but is no virtual environment; move it away".format(self.venv))
+            if not self.marks.is_dir():
+                there = (self.venv / "pyvenv.cfg").is_file()
+                what = "an environment that this did not make" if there else "no virtual environment"
+                raise SetupError("{} is there but is {}; move it away".format(self.venv, what))
             print("setup: replacing {}, which was made for another Python or ROS 2".format(self.venv), flush=True)
             shutil.rmtree(str(self.venv))
+        self.marks.mkdir(parents=True)  # first, so that one that is stopped halfway is known as this one's own
         options = [] if ros is None else ["--system-site-packages"]
         code = subprocess.call([sys.executable, "-m", "venv", *options, str(self.venv)])
         if code != 0:
-            raise SetupError("no virtual environment could be made; run: apt-get install -y python3-venv")
+            raise SetupError("no virtual environment could be made in {} (see above)".format(self.venv))
 
     def install(self, ros):
         """Dependencies, at the versions that are known to work together: 2 GB on disk, most of it torch."""
@@ -224,6 +228,10 @@ def main():
         environment.step("packages", packages, environment.install_packages)
     except SetupError as error:
         print("setup: error: {}".format(error), file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        what = "cannot write {}: {}".format(error.filename, error.strerror) if error.filename else error
+        print("setup: error: {}; make room, or give another --venv".format(what), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

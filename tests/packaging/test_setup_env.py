@@ -66,6 +66,14 @@ def test_missing_debian_packages_are_one_line(monkeypatch: pytest.MonkeyPatch) -
     assert str(raised.value) == "missing Debian packages; run: apt-get install -y g++ make libegl1 libgl1"
 
 
+def test_debian_packages_are_those_of_the_python_that_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make setup PYTHON=python3.12` where python3 is 3.10: libpython3-dev has no headers for it."""
+    monkeypatch.setattr(sys, "version_info", (3, 12, 3))
+    monkeypatch.setattr(setup_env.sysconfig, "get_paths", lambda: {"include": "/nowhere"})
+    monkeypatch.setattr(setup_env.importlib.util, "find_spec", lambda name: None)
+    assert {"python3.12-dev", "python3.12-venv"} <= set(setup_env.missing_debian_packages())
+
+
 def test_requirements_without_ros_have_the_wheels() -> None:
     names = {setup_env.requirement_name(line) for line in setup_env.requirements(None)}
     assert {"ros-jazzy-rclpy", "torch", "transformers", "opencv-python-headless", "pytest", "mujoco", "tqdm"} <= names
@@ -119,6 +127,43 @@ def test_a_folder_that_is_no_environment_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(setup_env.SetupError, match="no virtual environment"):
         setup_env.Environment(tmp_path).create(None)
     assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_an_environment_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    with pytest.raises(setup_env.SetupError, match="did not make"):
+        setup_env.Environment(tmp_path).create(None)
+    assert (tmp_path / "pyvenv.cfg").is_file()
+
+
+@pytest.mark.parametrize("stopped_at", [[], ["pyvenv.cfg"]])
+def test_an_environment_of_its_own_is_replaced_also_one_that_was_stopped_halfway(
+    stopped_at: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    venv = tmp_path / "venv"
+
+    def stopped(command: list[str]) -> int:
+        for name in stopped_at:
+            (venv / name).write_text("")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(setup_env.subprocess, "call", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        setup_env.Environment(venv).create(None)
+    made: list[list[str]] = []
+    monkeypatch.setattr(setup_env.subprocess, "call", lambda command: made.append(command) or 0)
+    setup_env.Environment(venv).create(None)
+    assert made
+    assert made[0][-1] == str(venv)
+
+
+def test_an_environment_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, str(ROOT / "tools" / "setup_env.py"), "--venv", str(tmp_path / "file" / "venv")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("setup: error: ")
+    assert done.stderr.count("\n") == 1, done.stderr
 
 
 def test_an_error_is_one_line_and_status_2(tmp_path: Path) -> None:
