@@ -12,6 +12,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from nav_vlm_node import paths
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.ros.middleware import check_domain
 
 HELP = "what is installed, what is missing, what to do"
 PROBE_TIMEOUT = 180.0  # s; importing transformers from a cold disk on a busy machine takes a minute
@@ -84,7 +86,12 @@ def ros() -> Finding:
 
 
 def middleware() -> Finding:
-    """The DDS that ROS 2 uses."""
+    """The DDS that ROS 2 uses, and the domain that it is to use."""
+    try:
+        check_domain()
+    except UserError as error:
+        problem, _, remedy = str(error).partition(": ")
+        return Finding(name="ROS 2 middleware", ok=False, detail=problem, remedy=remedy)
     code = "import rclpy.utilities as u; print(u.get_rmw_implementation_identifier())"
     return probed("ROS 2 middleware", code, "unset RMW_IMPLEMENTATION, or install the package that it names")
 
@@ -100,13 +107,19 @@ def messages() -> Finding:
     )
 
 
+def pip(package: str) -> str:
+    """What installs it into this Python. Debian's and Ubuntu's own (24.04 on) refuses pip (PEP 668)."""
+    managed = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED").is_file() and sys.prefix == sys.base_prefix
+    return f"pip install {'--user --break-system-packages ' if managed else ''}{package}"
+
+
 def torch() -> Finding:
     """PyTorch, and whether it sees a GPU."""
     code = (
         "import torch; c = torch.cuda.is_available(); "
         "print(torch.__version__, 'on ' + torch.cuda.get_device_name(0) if c else 'on the CPU: no CUDA device')"
     )
-    return probed("torch", code, "pip install torch (on a Jetson: NVIDIA's wheel), or run: " + SETUP)
+    return probed("torch", code, f"{pip('torch')} (on a Jetson: NVIDIA's wheel), or run: {SETUP}")
 
 
 def transformers() -> Finding:
@@ -116,17 +129,23 @@ def transformers() -> Finding:
         "assert int(v.split('.')[0]) >= 5, v + ' is too old'; "
         "from transformers import Blip2ForConditionalGeneration; print(v)"
     )
-    return probed("transformers", code, "pip install 'transformers>=5.0'")
+    return probed("transformers", code, pip("'transformers>=5.0'"))
 
 
 def peft() -> Finding:
     """peft, for adapters."""
-    return probed("peft", "import peft; print(peft.__version__)", "pip install peft", "adapters")
+    return probed("peft", "import peft; print(peft.__version__)", pip("peft"), "adapters")
+
+
+def pillow() -> Finding:
+    """Pillow, which brings a picture to the model's size."""
+    code = "import PIL, PIL.Image; print(PIL.__version__)"
+    return probed("Pillow", code, f"apt-get install -y python3-pil, or {pip('pillow')}")
 
 
 def opencv() -> Finding:
     """OpenCV."""
-    remedy = "apt-get install -y python3-opencv, or pip install opencv-python-headless"
+    remedy = f"apt-get install -y python3-opencv, or {pip('opencv-python-headless')}"
     return probed("OpenCV", "import cv2; print(cv2.__version__, cv2.__file__)", remedy)
 
 
@@ -140,9 +159,8 @@ except ImportError:
     import rosbags.image
     print("rosbags-image (no cv_bridge)")
 """
-    return probed(
-        "image conversion", code, "apt-get install -y ros-$ROS_DISTRO-cv-bridge, or pip install rosbags-image"
-    )
+    remedy = f"apt-get install -y ros-$ROS_DISTRO-cv-bridge, or {pip('rosbags-image')}"
+    return probed("image conversion", code, remedy)
 
 
 def rendering() -> Finding:
@@ -157,7 +175,7 @@ with mujoco.Renderer(model, 32, 32) as renderer:
     renderer.render()
 print("MuJoCo", mujoco.__version__, "with EGL")
 """
-    remedy = "pip install mujoco; apt-get install -y libegl1 libgl1 libegl-mesa0"
+    remedy = f"{pip('mujoco')}; apt-get install -y libegl1 libgl1 libegl-mesa0"
     return probed("rendering", code, remedy, "the simulator and the demo", MUJOCO_GL="egl")
 
 
@@ -190,7 +208,11 @@ def launch_tools() -> Finding:
 
 def disk() -> Finding:
     """Free space where data sets and runs are written."""
-    free = shutil.disk_usage(Path.cwd()).free
+    try:
+        free = shutil.disk_usage(Path.cwd()).free
+    except OSError as error:  # the folder is gone
+        detail, remedy = f"nowhere to write to: {error.strerror}", "go to a folder that is there"
+        return Finding(name="disk", ok=False, detail=detail, needed_for="training", remedy=remedy)
     remedy = "" if free >= DISK else f"free {DISK / 1e9:.0f} GB here"
     return Finding(
         name="disk", ok=free >= DISK, detail=f"{free / 1e9:.0f} GB free here", needed_for="training", remedy=remedy
@@ -198,7 +220,7 @@ def disk() -> Finding:
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    *(python, ros, middleware, messages, torch, transformers, peft, opencv, image_conversion),
+    *(python, ros, middleware, messages, torch, transformers, peft, opencv, pillow, image_conversion),
     *(embedded_model, rendering, launch_tools, disk),
 )
 

@@ -1,4 +1,4 @@
-"""Settings of the middleware that a camera needs, for the processes that this package starts."""
+"""Settings of the middleware: what a camera needs, for the processes that this package starts, and what cannot be."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.paths import config
 
 _PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"  # the name that Fast DDS of Humble and of Jazzy reads
+
+
+_LAST_DOMAIN = 232  # RTPS 2.2, 9.6.1.1: the ports of those above lie beyond 65535
+
+
+def check_domain() -> None:
+    """Raises UserError for a ROS_DOMAIN_ID that cannot be: Fast DDS ends the process for it, with words of its own."""
+    given = os.environ.get("ROS_DOMAIN_ID", "")
+    if given and not (given.isascii() and given.isdecimal() and int(given) <= _LAST_DOMAIN):
+        raise UserError(f"ROS_DOMAIN_ID is {given!r}: give 0 to {_LAST_DOMAIN}, or unset it")
 
 
 def allow_large_images() -> None:

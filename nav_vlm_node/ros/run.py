@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_default_context, try_shutdown
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.ros.middleware import allow_large_images
+from nav_vlm_node.ros.middleware import allow_large_images, check_domain
 
 STOPPED = "stopped"  # the fault of a node that was asked to end
 
@@ -64,6 +64,7 @@ def run_nodes(
 
 def _init(arguments: list[str] | None) -> None:
     """rclpy.init; what is wrong with the ROS arguments is a UserError, and not a line of rcl's log as well."""
+    check_domain()
     set_logger_level("rcl", LoggingSeverity.FATAL)
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
@@ -71,7 +72,8 @@ def _init(arguments: list[str] | None) -> None:
         raise UserError(f"unknown ROS arguments: {error}; correct what stands after --ros-args") from None
     except rcl.RCLError as error:
         why = re.sub(r", at \S+:\d+", "", " ".join(str(error).split()))  # lines of rcl's own source
-        raise UserError(f"ROS 2 does not start: {why}") from None
+        remedy = "; set ROS_LOG_DIR to a folder that can be written to" if "log directory" in why else ""
+        raise UserError(f"ROS 2 does not start: {why}{remedy}") from None
     finally:
         if get_logger_effective_level("rcl") == LoggingSeverity.FATAL:  # the arguments did not set it
             set_logger_level("rcl", LoggingSeverity.UNSET)

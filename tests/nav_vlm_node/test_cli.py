@@ -111,6 +111,35 @@ def test_doctor_names_a_damaged_embedded_model(tmp_path: Path, monkeypatch: pyte
     assert "config.json" in found.detail
 
 
+def test_doctor_names_a_domain_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "500")
+    found = doctor.middleware()
+    assert not found.ok
+    assert (found.detail, found.remedy) == ("ROS_DOMAIN_ID is '500'", "give 0 to 232, or unset it")
+
+
+def test_doctor_lives_on_in_a_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    found = doctor.disk()
+    assert not found.ok
+    assert found.remedy
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_what_doctor_says_of_pip_works_where_it_is_said(
+    managed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ubuntu 24.04's own Python refuses `pip install`; one in a virtual environment does not."""
+    (tmp_path / "EXTERNALLY-MANAGED").touch()
+    monkeypatch.setattr(doctor.sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(doctor.sys, "base_prefix", doctor.sys.prefix if managed else "/usr")
+    assert ("--break-system-packages" in doctor.pip("peft")) == managed
+    assert doctor.pip("peft").endswith(" peft")
+
+
 def test_share_is_found_and_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(paths.ENVIRONMENT, raising=False)
     assert (paths.share() / "package.xml").is_file()

@@ -157,6 +157,34 @@ def test_a_model_that_is_not_there_is_one_line_and_the_node_answers_on(ros: Grap
     assert len([line for line in log.splitlines() if "/nowhere/model" in line]) == 1
 
 
+@pytest.mark.parametrize("domain", ["233", "-1", "home"])
+def test_a_domain_that_cannot_be_is_one_line(domain: str, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    process = start()
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert (output, errors) == ("", f"node.py: error: ROS_DOMAIN_ID is '{domain}': give 0 to 232, or unset it\n")
+
+
+def test_logs_that_cannot_be_written_are_one_line_with_what_to_do(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a home that is read-only."""
+    monkeypatch.setenv("ROS_LOG_DIR", "/proc/nowhere")
+    process = start()
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, output, errors.count("\n")) == (2, "", 1), errors
+    assert errors.startswith("node.py: error: ROS 2 does not start: ")
+    assert "/proc/nowhere" in errors
+    assert errors.endswith("; set ROS_LOG_DIR to a folder that can be written to\n")
+
+
+@pytest.mark.parametrize("domain", ["0", "232", ""])
+def test_a_domain_that_can_be_is_taken(domain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+    middleware.check_domain()
+
+
 def test_room_for_whole_pictures_between_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE", "FASTDDS_BUILTIN_TRANSPORTS"):
         monkeypatch.delenv(name, raising=False)
