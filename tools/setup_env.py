@@ -194,7 +194,7 @@ class Environment:
             raise SetupError("no virtual environment could be made in {} (see above)".format(self.venv))
 
     def install(self, ros):
-        """Dependencies, at the versions that are known to work together: 2 GB on disk, most of it torch."""
+        """Dependencies, at the versions that are known to work together: 3 GB on disk, more with a torch for CUDA."""
         self.marks.mkdir(parents=True, exist_ok=True)
         pins = self.marks / "constraints.txt"
         pins.write_text("\n".join(constraints(ros)) + "\n", encoding="utf-8")
