@@ -20,6 +20,7 @@ import pytest
 
 from nav_vlm_node import cli
 from nav_vlm_node.cli import demo as command
+from nav_vlm_sim.demo.run import _ended_by_signals
 from tests.nav_vlm_sim.pictures import picture
 from tests.tiny_models import make_tiny_blip2
 
@@ -148,6 +149,21 @@ def test_ctrl_c_ends_it_in_order(said: str, model: Path, tmp_path: Path, demos: 
     assert "Traceback" not in errors
     assert demos[0].alive() == {}
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_as_ctrl_c_does(number: signal.Signals) -> None:
+    """SIGHUP comes when the terminal is closed: the folder of logs and the pictures' drafts would stay behind."""
+    first = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt), _ended_by_signals():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_DFL
+        signal.signal(number, signal.SIG_IGN)  # as nohup leaves it
+        with _ended_by_signals():
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, first)
 
 
 def test_nothing_outlives_a_demo_that_is_killed(model: Path, tmp_path: Path, demos: list[Demo]) -> None:

@@ -123,7 +123,8 @@ def test_play_has_the_answer_as_it_came(page: Page) -> None:
 
 
 def test_each_play_button_has_a_name_of_its_own(page: Page) -> None:
-    assert [button["aria-label"] for button in page.all("button")] == ["Play answer 1", "Play answer 2", "Play answer 3"]
+    names = [button["aria-label"] for button in page.all("button")]
+    assert names == ["Play answer 1", "Play answer 2", "Play answer 3"]
 
 
 def test_a_second_play_ends_the_first(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def run(options: Options) -> int:
     _claim(options.out)
     first = first_scene(options.seed)
     try:
-        with _ended_by_sigterm(), SimulatedCamera(WIDTH, HEIGHT, HFOV, rig=RIG, view=view) as camera:
+        with _ended_by_signals(), SimulatedCamera(WIDTH, HEIGHT, HFOV, rig=RIG, view=view) as camera:
             frame = camera.frame(first)  # where nothing can be drawn, that is said before anything is started
             with _system(options, first) as system:
                 talk.say(f"Simulated camera, guide and client start on ROS 2 domain {system.domain}.")
@@ -175,8 +175,8 @@ def _claim(out: Path) -> None:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: in order."""
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM, and the end of the terminal but for what nohup started, end the demo as Ctrl-C does: in order."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -184,8 +184,10 @@ def _ended_by_sigterm() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
