@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from nav_vlm_node import results
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare(plan, results.command_line("nav-vlm-train", args.argv))
     print_remarks(prepared.remarks, str(args.out / REMARKS))
     card = prepared.card
+    if prepared.there_already:
+        print(f"{args.out} is there already and stays as it was made; delete it to make it anew", file=sys.stderr)
     if args.json:
         print(json.dumps(card, allow_nan=False))
         return 0

@@ -33,6 +33,7 @@ def describe(folder: Path, lines: Lines, about: Mapping[str, Any], remarks: Sequ
         "balance": {"warning": warning, "sampling_weights": _weights(lines)},
         "left_out": sum(remark.left_out for remark in remarks),
         "remarks": len(remarks),
+        "lines_sha256": hashlib.sha256((folder / LINES).read_bytes()).hexdigest(),
         "data_sha256": digest(folder, lines),
     }
 

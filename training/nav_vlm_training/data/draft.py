@@ -31,9 +31,12 @@ class Draft:
         self._link = link
         self._ledger = folder / _LEDGER
         self._known = _read_ledger(self._ledger)
+        self._owner = {record["image"]: name for name, record in self._known.items() if not record["odd"]}
 
     def take(self, source: Path, name: str) -> tuple[Facts, str]:
-        """The picture `source` as images/`name`; returns what it is and its place in the data set.
+        """The picture `source`, which others call `name`; returns what it is and its place in the data set.
+
+        That is images/`name`, or one beside it where another picture is there already, as of a.png and images/a.png.
 
         Raises Odd for a picture that cannot be used, OSError for a disk that does not take it.
         """
@@ -43,6 +46,8 @@ class Draft:
         if known is None or known["stamp"] != stamp or not self._is_there(known):
             known = {"name": name, "stamp": stamp, **self._take(source, name)}
             self._known[name] = known
+            if not known["odd"]:
+                self._owner[known["image"]] = name
             with self._ledger.open("a", encoding="utf-8") as ledger:
                 ledger.write(json.dumps(known) + "\n")
         if known["odd"]:
@@ -64,10 +69,17 @@ class Draft:
 
     def _take(self, source: Path, name: str) -> dict[str, Any]:
         try:
-            facts, path = take(source, self.folder / "images" / name, link=self._link)
+            facts, path = take(source, self.folder / self._place(name), link=self._link)
         except Odd as error:
             return {"odd": str(error)}
         return {"odd": "", "facts": facts.to_json(), "image": path.relative_to(self.folder).as_posix()}
+
+    def _place(self, name: str) -> str:
+        """Where no other picture is, neither under that name nor under the one that a converted picture gets."""
+        place = name.removeprefix("images/")
+        while any(self._owner.get(f"images/{place}{end}", name) != name for end in ("", ".png")):
+            place = f"other/{place}"
+        return f"images/{place}"
 
     def _is_there(self, known: Mapping[str, Any]) -> bool:
         return bool(known["odd"]) or (self.folder / known["image"]).is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +28,39 @@ from nav_vlm_training.data.reading import (
 )
 from nav_vlm_training.data.samples import CARD, LINES
 
+# What others call the splits that `fit` learns from and chooses by, and `evaluate` leaves out.
+_SPLITS = {
+    **{name: name for name in ("train", "val", "test")},
+    "training": "train", "validation": "val", "valid": "val", "dev": "val", "testing": "test",
+}  # fmt: skip
+
 
 def read_jsonl(paths: Iterable[Path]) -> Reading:
     """All lines of files of JSON objects: "image" (or "path"), "question" ("query"), "answer" ("text").
 
     "scene", "room", "split", "annotator", "earlier" are kept where they are there, and so are "truth" with "steps",
-    "camera" and "rig", in the form of a data set. Raises UserError for a file that cannot be read; what is wrong in a
-    line is a remark.
+    "camera" and "rig", in the form of a data set. A line that says what one before it says is left out, and a split
+    that others call "validation" is "val". Raises UserError for a file that cannot be read; what is wrong in a line is
+    a remark.
     """
     pairs: list[Pair] = []
     remarks: list[Remark] = []
+    first: dict[tuple[object, ...], str] = {}
+    renamed: set[str] = set()
     for path in paths:
         for number, line in numbered_lines(read_file(path)):
             where = f"{path.name}:{number}"
             try:
-                pairs.append(_pair(where, _object(line)))
+                pair = _pair(where, _object(line))
+                key = (pair.image, pair.earlier, pair.question, pair.text, pair.annotator)
+                if first.setdefault(key, where) != where:
+                    raise Odd(f"the same as {first[key]}")
+                split = _SPLITS.get(pair.split.lower(), pair.split)
+                if split != pair.split and pair.split not in renamed:
+                    renamed.add(pair.split)
+                    why = f"its split {pair.split!r} is called {split!r} here, in all lines"
+                    remarks.append(Remark(where, why, left_out=False))
+                pairs.append(replace(pair, split=split))
             except Odd as error:
                 remarks.append(Remark(where, str(error), raw=raw(line)))
     return Reading(pairs, remarks)

@@ -32,7 +32,7 @@ def take_all(draft: Draft, folder: Path, names: Iterable[str], *, quiet: bool = 
     often = 0.2 if sys.stderr.isatty() else 10.0  # seconds between two lines of a log
     for name in tqdm(list(names), unit="picture", mininterval=often, disable=quiet):
         try:
-            facts, place = draft.take(folder / name, name.removeprefix("images/"))
+            facts, place = draft.take(folder / name, name)
         except Odd as error:
             remarks.append(Remark(name, str(error)))
             continue

@@ -69,10 +69,12 @@ class PreparePlan:
 
 @dataclass(frozen=True)
 class Prepared:
-    """card: of the data set. remarks: in the order of the source; none of a set that was there already."""
+    """card: of the data set. remarks: in the order of the source; none of a set that was there already, which is as it
+    was, whatever became of its source's pictures."""
 
     card: dict[str, Any]
     remarks: list[Remark]
+    there_already: bool = False
 
 
 def prepare(plan: PreparePlan, command: str) -> Prepared:
@@ -82,7 +84,7 @@ def prepare(plan: PreparePlan, command: str) -> Prepared:
         identity = plan.identity()
         there = finished(plan.out, identity)
         if there is not None:
-            return Prepared(there, [])
+            return Prepared(there, [], there_already=True)
         reading = SOURCES[plan.source].read(plan.data, plan.agreed)
         pictures = open_indoor67(plan.pictures or _beside(plan.data[0]))
         pairs, missing = _found(reading, pictures)
@@ -188,7 +190,8 @@ def _divided(plan: PreparePlan, pictures: Indoor67, taken: Taken, found: Sequenc
         divided = splits.by_lists(group, named)
     else:
         given = [] if plan.shares else [pair.split for pair, _ in found]
-        divided = splits.assign(group, plan.shares or splits.SHARES, plan.seed, given)
+        names = [f"{pair.where} {pair.image}" for pair, _ in found]
+        divided = splits.assign(group, plan.shares or splits.SHARES, plan.seed, given, names)
     leaking = splits.leaks(shown, divided, by_scene=plan.by != "image")
     if leaking:
         raise UserError(f"{leaking[0]} ({len(leaking)} such leaks); {splits.ANEW}")

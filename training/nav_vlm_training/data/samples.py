@@ -59,7 +59,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All questions of a data set. sha256: of the data, by its card or else of its lines. command: that made it."""
+    """All questions of a data set. command: that made it.
+
+    sha256: of the data, by its card; of its lines where there is none, or where they are not the card's.
+    """
 
     folder: Path
     name: str
@@ -90,10 +93,12 @@ def read_dataset(path: Path) -> Dataset:
         raise UserError(f"{lines} holds no questions; make the data set again with: nav-vlm-sim dataset")
     folder = lines.parent
     card = _card(folder / CARD)
-    sha256 = card.get("data_sha256") or hashlib.sha256(lines.read_bytes()).hexdigest()
+    found = hashlib.sha256(lines.read_bytes()).hexdigest()
+    # Lines that somebody changed are another data set: no run goes on with them as if they were the card's.
+    of_card = card.get("data_sha256") if card.get("lines_sha256", found) == found else None
     _check_pictures(folder, samples)
     seed, command = card.get("seed"), str(card.get("command", ""))
-    return Dataset(folder, folder.resolve().name, str(sha256), seed, command, tuple(samples))
+    return Dataset(folder, folder.resolve().name, str(of_card or found), seed, command, tuple(samples))
 
 
 def select(samples: Sequence[Sample], splits: Sequence[str] = (), limit: int = 0, seed: int = 0) -> list[Sample]:

@@ -89,19 +89,26 @@ def by_lists(group: Sequence[int], named: Sequence[str]) -> list[str]:
     return ["test" if number in test else "train" for number in group]
 
 
-def assign(group: Sequence[int], shares: Mapping[str, float], seed: int, given: Sequence[str] = ()) -> list[str]:
+def assign(
+    group: Sequence[int], shares: Mapping[str, float], seed: int, given: Sequence[str] = (), names: Sequence[str] = ()
+) -> list[str]:
     """The split of each item, by its group; about `shares` of the items are in each split, and no split is empty.
 
-    given: per item the split that it must be in, "" for any. Raises UserError for shares that make no sense, too few
-    groups, or a group that is to be in two splits.
+    given: per item the split that it must be in, "" for any. names: of the items, for messages. Raises UserError for
+    shares that make no sense, too few groups, or a group that is to be in two splits.
     """
     check_shares(shares)
     size: defaultdict[int, int] = defaultdict(int)
     split_of: dict[int, str] = {}
+    first: dict[int, int] = {}  # group -> the item that its split is from
     for item, number in enumerate(group):
         size[number] += 1
         if given and given[item] and split_of.setdefault(number, given[item]) != given[item]:
-            raise UserError(f"the source puts what shows the same into {split_of[number]} and {given[item]}; {ANEW}")
+            named = f" ({names[first[number]]}, {names[item]})" if names else ""
+            both = f"{split_of[number]} and {given[item]}"
+            raise UserError(f"the source puts what shows the same into {both}{named}; {ANEW}")
+        if given and given[item]:
+            first.setdefault(number, item)
     free = [number for number in size if number not in split_of]
     random.Random(seed).shuffle(free)
     wanted = [split for split in shares if shares[split] > 0]
