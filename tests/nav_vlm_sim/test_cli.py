@@ -100,6 +100,8 @@ def test_marks_stand_on_their_things(frame: Frame) -> None:
         (["render", "--seed", "1", "--json", "--hfov", "200"], "field of view"),
         (["render", "--seed", "1", "--json", "--room", "cellar"], "cellar"),
         (["render", "--seed", "1", "--json", "--what"], "--what"),
+        (["camera", "--seed", "3"], "unrecognized arguments: --seed 3"),
+        (["camera", "seed:=3", "--ros-args", "-p", "rate:=5.0"], "unrecognized arguments: seed:=3;"),
         (["dataset", "--seed", "1", "--scenes", "1"], "--out"),
         (["dataset", "--seed", "1", "--scenes", "0", "--out", "nowhere"], "--scenes"),
         (["dataset", "--seed", "1", "--scenes", "1", "--out", "nowhere", "--split-shares", "train"], "train=0.8"),

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run() -> int:
         parser = _parser()
         args, rest = parser.parse_known_args(argv)
-        if rest and args.run is not _camera:
-            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        ours = list(takewhile(lambda word: word != "--ros-args", rest)) if args.run is _camera else rest
+        if ours:
+            parser.error(f"unrecognized arguments: {' '.join(ours)}")
         args.rest = rest
         return int(args.run(args))
 
