@@ -43,7 +43,9 @@ class BuildError(Exception):
 def ros_prefixes() -> list[Path]:
     """The ROS 2 to build against: what is sourced, else the environment with the wheels."""
     sourced = [Path(part) for part in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if part]
-    return [prefix for prefix in sourced if prefix.is_dir()] or [Path(sys.prefix)]
+    if any((prefix / "share" / "rclpy").is_dir() for prefix in sourced):
+        return [prefix for prefix in sourced if prefix.is_dir()]
+    return [Path(sys.prefix)]  # also where only a workspace is sourced, without the ROS 2 below it
 
 
 def fingerprint(prefixes: list[Path]) -> str:

@@ -189,6 +189,18 @@ def test_interfaces_are_built_again_only_when_something_changed(
     assert build_interfaces.fingerprint(prefixes) != before
 
 
+def test_interfaces_are_built_against_the_ros_that_set_up_sees(
+    ros: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A workspace that is sourced without the ROS 2 below it is none: there are no messages in it to build against."""
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    assert build_interfaces.ros_prefixes() == [overlay, ros]
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(overlay))
+    assert setup_env.sourced_ros(tmp_path / ".venv") is None
+    assert build_interfaces.ros_prefixes() == [Path(sys.prefix)]
+
+
 def test_include_folders_of_the_wheels_are_ours(tmp_path: Path) -> None:
     import numpy
 
