@@ -14,7 +14,6 @@ from tqdm import tqdm
 
 from nav_vlm_node import paths
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import wilson
 from nav_vlm_node.score_curves import words_per_answer
 from nav_vlm_node.vlm.card import ADAPTER_CONFIG, ADAPTER_WEIGHTS, model_sha256, read_model_card
 from nav_vlm_node.vlm.prompt import PROMPT_TEMPLATE
@@ -30,6 +29,7 @@ from nav_vlm_training.evaluation.judging import (
     judge_text,
     margin,
     scores,
+    share_unsure,
 )
 from nav_vlm_training.evaluation.retrieval import Part, parts_of, retrieve, to_see
 from nav_vlm_training.evaluation.systems import (
@@ -225,7 +225,7 @@ def _figures(
     beside = {system: measured(part) for system, part in answered.items()}
     return {
         **measured(model),
-        "unsure": wilson(sum(bool(one.why) for one in model), len(model)).to_json(),
+        "unsure": share_unsure(model).to_json(),
         **about,
         "data": {
             "name": data.name,

@@ -11,10 +11,11 @@ from typing import Any
 from nav_vlm_node import guard
 from nav_vlm_node.instruction import Action, Status
 from nav_vlm_node.language import parse
-from nav_vlm_node.score import Answer, Outcome, Share, judge, summarise
+from nav_vlm_node.score import MEASURES, Answer, Outcome, Share, judge
 from nav_vlm_node.score_curves import Risk, risk_coverage
 from nav_vlm_training.data.samples import Sample
 from nav_vlm_training.metrics.bootstrap import paired_difference
+from nav_vlm_training.metrics.shares import clustered
 
 HELD_OUT_ROOM_SPLITS = ("heldout_room", "heldout_both")
 HELD_OUT = "heldout"
@@ -57,8 +58,32 @@ def judge_text(sample: Sample, text: str, confidence: float = 1.0) -> Judged:
 
 
 def scores(judged: Sequence[Judged]) -> dict[str, Any]:
-    """The measures of `nav_vlm_node.score` as `evaluate --json` has them."""
-    return summarise(one.outcome for one in judged).to_json()
+    """The measures of `nav_vlm_node.score` as `evaluate --json` has them; the intervals know which questions are of one
+    scene."""
+    return {"n": len(judged), **{measure: share_of(judged, measure).to_json() for measure in MEASURES}}
+
+
+def share_of(judged: Sequence[Judged], measure: str) -> Share:
+    """One of those measures."""
+    parts = [parts_of(measure, one.outcome) for one in judged]
+    above, below = ([part[k] for part in parts] for k in (0, 1))
+    return clustered(above, below, [one.sample.scene for one in judged])
+
+
+def share_unsure(judged: Sequence[Judged]) -> Share:
+    """Of answers that the guard would keep back."""
+    kept_back = [float(bool(one.why)) for one in judged]
+    return clustered(kept_back, [1.0] * len(judged), [one.sample.scene for one in judged])
+
+
+def parts_of(measure: str, outcome: Outcome) -> tuple[float, float]:
+    """What a question adds above and below the line of a measure; 0 and 0 where it does not count."""
+    if measure == "landmark_f1":
+        right, wrong, missed = outcome.landmarks
+        return right, right + (wrong + missed) / 2
+    if measure == "hazard_precision":
+        return outcome.called_right, outcome.cautions
+    return float(outcome.hits.get(measure, False)), float(measure in outcome.hits)
 
 
 def groups(judged: Sequence[Judged]) -> dict[str, dict[str, Any]]:
@@ -118,15 +143,15 @@ def differences(judged: Sequence[Judged]) -> dict[str, Any]:
     }
     found = {}
     for name, (part, of) in compared.items():
-        new = summarise(one.outcome for one in part if of(one.sample) == HELD_OUT)[COMPARED]
-        old = summarise(one.outcome for one in part if of(one.sample) != HELD_OUT)[COMPARED]
+        new = share_of([one for one in part if of(one.sample) == HELD_OUT], COMPARED)
+        old = share_of([one for one in part if of(one.sample) != HELD_OUT], COMPARED)
         if new.n and old.n:
             found[name] = {"train": old.to_json(), HELD_OUT: new.to_json(), **_points(new, old)}
     return found
 
 
 def _points(a: Share, b: Share) -> dict[str, float]:
-    """a - b in percentage points, with its 95 % interval (Newcombe 1998, method 10, on Wilson intervals)."""
+    """a - b in percentage points, with its 95 % interval (Newcombe 1998, method 10)."""
     difference = a.value - b.value
     low = difference - math.hypot(a.value - a.low, b.high - b.value)
     high = difference + math.hypot(a.high - a.value, b.value - b.low)

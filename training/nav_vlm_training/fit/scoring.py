@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import wilson
 from nav_vlm_node.vlm.blip2 import prompt_embeds
 from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.decode import CausalDecoder, Decoder, Greedy, T5Decoder, TextStream
@@ -21,6 +20,7 @@ from nav_vlm_training.data.samples import Sample
 from nav_vlm_training.evaluation.answering import Written
 from nav_vlm_training.evaluation.judging import judge_text, scores
 from nav_vlm_training.fit.config import DIRECTION, LOSS, SAME_STEPS, FitConfig
+from nav_vlm_training.metrics.shares import clustered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -49,8 +49,9 @@ def resolve_metric(metric: str, samples: Sequence[Sample]) -> str:
 def score(samples: Sequence[Sample], answers: Sequence[Written], loss: float, metric: str) -> Score:
     """Answers to validation questions, judged. loss: mean over the tokens of the good answers."""
     judged = [judge_text(s, a.text, a.confidence) for s, a in zip(samples, answers, strict=True)]
-    same = sum(says_the_same(sample.text, answer.text) for sample, answer in zip(samples, answers, strict=True))
-    figures = {**scores(judged), SAME_STEPS: wilson(same, len(samples)).to_json(), LOSS: loss}
+    same = [float(says_the_same(sample.text, answer.text)) for sample, answer in zip(samples, answers, strict=True)]
+    share = clustered(same, [1.0] * len(same), [sample.scene for sample in samples])
+    figures = {**scores(judged), SAME_STEPS: share.to_json(), LOSS: loss}
     value = -loss if metric == LOSS else figures[metric]["value"]
     return Score(figures, value if value is not None and math.isfinite(value) else -math.inf, loss)
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import MEASURES, Outcome
-from nav_vlm_training.evaluation.judging import Judged
+from nav_vlm_node.score import MEASURES
+from nav_vlm_training.evaluation.judging import Judged, parts_of
 
 FILE = "outcomes.json"
 FloatArray = npt.NDArray[np.float64]
@@ -43,7 +43,7 @@ def outcomes_of(judged: Sequence[Judged]) -> Outcomes:
         numbers=tuple(one.sample.number for one in judged),
         scenes=tuple(one.sample.scene for one in judged),
         parts={
-            measure: np.array([_parts(measure, one.outcome) for one in judged], dtype=np.float64).reshape(-1, 2).T
+            measure: np.array([parts_of(measure, one.outcome) for one in judged], dtype=np.float64).reshape(-1, 2).T
             for measure in MEASURES
         },
     )
@@ -81,15 +81,6 @@ def read_outcomes(path: Path) -> Outcomes:
         line = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} is damaged ({line}); delete its folder and run the sweep again") from None
     return outcomes
-
-
-def _parts(measure: str, outcome: Outcome) -> tuple[float, float]:
-    if measure == "landmark_f1":
-        right, wrong, missed = outcome.landmarks
-        return right, right + (wrong + missed) / 2
-    if measure == "hazard_precision":
-        return outcome.called_right, outcome.cautions
-    return float(outcome.hits.get(measure, False)), float(measure in outcome.hits)
 
 
 def _short(row: FloatArray) -> list[float | int]:

@@ -17,7 +17,6 @@ from tqdm import tqdm
 
 from nav_vlm_node import paths, results
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.score import wilson
 from nav_vlm_node.score_curves import words_per_answer
 from nav_vlm_node.vlm.card import read_model_card
 from nav_vlm_node.vlm.load import choose_device, choose_dtype
@@ -34,6 +33,7 @@ from nav_vlm_training.evaluation.judging import (
     judge_text,
     margin,
     scores,
+    share_unsure,
 )
 from nav_vlm_training.evaluation.systems import BASE, MODEL, SHUFFLED
 from nav_vlm_training.fit.checkpoint import BEST
@@ -224,7 +224,7 @@ def _figures(
     figures = measured(model)
     return {
         **figures,
-        "unsure": wilson(sum(bool(one.why) for one in model), len(model)).to_json(),
+        "unsure": share_unsure(model).to_json(),
         **about,
         "data": {
             "name": data.name, "sha256": data.sha256, "seed": data.seed, "command": data.command,
