@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_training.data.samples import read_dataset
+from nav_vlm_training.data.samples import read_dataset, select
 from nav_vlm_training.evaluation.answering import BOOK
 from nav_vlm_training.evaluation.evaluate import Evaluation
 from nav_vlm_training.evaluation.judging import Judged, judge_text, scores
@@ -41,9 +41,11 @@ def read_evaluation(folder: Path, data: Path | None = None) -> Evaluation:
         raise UserError(f"{where} is not the data set that {folder} is about; name that one with --data")
     answers = read_answers(folder)
     judged: list[Judged] = []
-    for sample in dataset.samples:
+    about, seeds = figures["data"], figures.get("seeds", {})
+    drawn = seeds.get("evaluate", seeds.get("fit", 0))  # `baseline` draws by the seed of its training
+    for sample in select(dataset.samples, about["splits"], about.get("limit", 0), drawn):
         answer = answers.get((sample.image, sample.question))
-        if answer is not None and (not figures["data"]["splits"] or sample.split in figures["data"]["splits"]):
+        if answer is not None:
             judged.append(judge_text(sample, answer.text, answer.confidence))
     if len(judged) != figures["n"]:
         raise UserError(
@@ -87,7 +89,9 @@ def read_answers(folder: Path) -> dict[tuple[str, str], Answer]:
 
 def _named(figures: Mapping[str, Any], folder: Path) -> Path:
     words = shlex.split(figures["command"])
-    for flag, value in itertools.pairwise(words):
-        if flag == "--data" and Path(value).is_dir():
+    named = [value for flag, value in itertools.pairwise(words) if flag == "--data"]
+    named += [word.removeprefix("--data=") for word in words if word.startswith("--data=")]
+    for value in named:
+        if Path(value).exists():
             return Path(value)
     raise UserError(f"the data set of {folder} is not where its command has it; name it with --data")
