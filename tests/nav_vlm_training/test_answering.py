@@ -148,3 +148,10 @@ def test_systems_and_shown_pictures_do_not_mix(samples: tuple[Sample, ...], tmp_
         assert Job("model", a, a) not in book
     record = json.loads((tmp_path / "out" / BOOK).read_text().splitlines()[1])
     assert record["image"] == b.image
+
+
+def test_a_book_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with AnswerBook(tmp_path, {}), pytest.raises(UserError, match="another evaluation is at work in"):
+        AnswerBook(tmp_path, {})
+    with AnswerBook(tmp_path, {}) as book:
+        assert len(book) == 0

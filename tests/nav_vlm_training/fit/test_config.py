@@ -38,6 +38,8 @@ def test_what_is_given_takes_the_place_of_what_is_named() -> None:
         ({"rate": 2.0}, "--rate 2.0: give a number below 1"),
         ({"rate": float("nan")}, "--rate nan: give a number"),
         ({"batch": 0}, "--batch 0: give a number from 1 up"),
+        ({"seed": 2**64}, f"--seed {2**64}: give a number up to "),
+        ({"evaluate_every": 1e308}, "--evaluate-every 1e+308: give a number up to 1e+09"),
         ({"warmup": -1}, "--warmup -1: give a number from 0 up"),
         ({"optimizer": "sgd"}, "--optimizer sgd: give one of adam, adamw"),
         ({"precision": "fp16"}, "--precision fp16: give one of fp32, bf16"),  # it overflows in T5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -51,7 +52,8 @@ class Written:
 class AnswerBook:
     """Answers so far, in memory and, where a folder is given, in its answers.jsonl.
 
-    identity: what the answers depend on besides the question; a book of another one is refused by UserError.
+    identity: what the answers depend on besides the question; a book of another one is refused by UserError, and so is
+    one that another process writes.
     """
 
     def __init__(self, folder: Path | None, identity: Mapping[str, Any]) -> None:
@@ -62,12 +64,26 @@ class AnswerBook:
         path = folder / BOOK
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._read(path, dict(identity))
             self._file = path.open("a", encoding="utf-8")
+            with suppress(OSError):  # of a file system without locks
+                self._claim(folder)
+            self._read(path, dict(identity))
             if path.stat().st_size == 0:
                 self._write({"identity": dict(identity)})
+        except UserError:
+            if self._file is not None:
+                self._file.close()
+            raise
         except OSError as error:
             raise UserError(f"cannot write to {folder}: {error.strerror or error}; give another --out") from None
+
+    def _claim(self, folder: Path) -> None:
+        """The file is this process's as long as it is open. Raises UserError, OSError."""
+        assert self._file is not None
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another evaluation is at work in {folder}; wait for it, or give another --out") from None
 
     def __enter__(self) -> AnswerBook:
         return self

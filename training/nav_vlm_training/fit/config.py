@@ -93,6 +93,7 @@ _FROM_ZERO = (
     "rank", "alpha", "dropout", "seed", "weight_decay", "warmup", "clip", "samples", "patience", "no_repeat_ngram",
     "light", "rephrase",
 )  # fmt: skip
+_MOST = {"seed": 2**62, "evaluate_every": 1e9}  # what PyTorch takes; what can be counted
 
 
 def resolve(settings: str, given: Mapping[str, Any]) -> FitConfig:
@@ -106,6 +107,8 @@ def resolve(settings: str, given: Mapping[str, Any]) -> FitConfig:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         least = 0 if name in _FROM_ZERO else 1 if isinstance(value, int) else math.ulp(0.0)
+        if name in _MOST and value > _MOST[name]:
+            raise UserError(f"{option}: give a number up to {_MOST[name]:g}")
         if not math.isfinite(value) or value < least:
             raise UserError(f"{option}: give a number {'above 0' if 0 < least < 1 else f'from {least} up'}")
     config = replace(SETTINGS[settings], **given)

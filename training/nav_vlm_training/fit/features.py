@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class FeatureCache:
         except FileNotFoundError:
             return None
         except Exception:  # safetensors raises its own type for a damaged file
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
             return None
 
     def put(self, key: str, features: torch.Tensor) -> None:
@@ -55,7 +57,8 @@ class FeatureCache:
             draft.write_bytes(save({_NAME: features.contiguous()}))
             draft.replace(path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink()
             raise UserError(
                 f"features cannot be kept in {self._folder}: {error.strerror or error}; give another --cache, or "
                 "--cache none"

@@ -78,9 +78,9 @@ class Run:
                             self._take_note(judged, bar)
                         continue
                     self._update(bar)
+            self._finish()
         finally:
             self.record.close()
-        self._finish()
         evaluations = (line for line in self.record.lines() if line["event"] == "evaluation")
         best = next((line for line in evaluations if line["step"] == self.progress.best_step), {})
         return Fitted(best, self.progress.best_step, self.progress.step)

@@ -5,6 +5,7 @@ The first line holds settings, versions and hashes; then a line per so many upda
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import time
@@ -17,7 +18,7 @@ from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.card import finite
 
 RECORD = "run.jsonl"
-COMPARED = ("config", "model_sha256", "data_sha256", "prompt", "learnt", "validated")
+COMPARED = ("config", "model_sha256", "data_sha256", "prompt", "learnt", "validated", "rephraser")
 
 
 class RunRecord:
@@ -29,12 +30,18 @@ class RunRecord:
         self._began = time.monotonic()
         self._before = 0.0  # seconds of training before this process
         self._board: Any = None
+        self._lock: int | None = None
 
     def start(self, head: Mapping[str, Any]) -> None:
-        """Begin, or go on. Raises UserError where the folder holds a run of other settings, or cannot be written."""
+        """Begin, or go on. Raises UserError where the folder holds a run of other settings, is another process's now,
+        or cannot be written."""
         lines = self.lines()
         if lines:
             compare(self.path, lines[0], head)
+        if self._writes:
+            self._claim()
+            self._cut_torn_line()
+        if lines:
             self._before = max((float(line.get("seconds", 0.0)) for line in lines), default=0.0)
         elif self._writes:
             self._append({"event": "start", **head})
@@ -104,11 +111,37 @@ class RunRecord:
         return found
 
     def close(self) -> None:
-        """At the end, however it came; again does nothing."""
+        """At the end, however it came: the folder is free for others; again does nothing."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
         board, self._board = self._board, None
         if board is not None:
             with suppress(OSError):  # of a full disk: the record has the same figures
                 board.close()
+
+    def _claim(self) -> None:
+        """The folder is this process's until `close`, or until it ends. Raises UserError."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self.path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            where = self.path.parent
+            raise UserError(f"another process trains in {where}; wait for it, or give another --run") from None
+        except OSError:
+            pass  # a file system without locks
+
+    def _cut_torn_line(self) -> None:
+        """What is written next would be one line with it. Raises UserError."""
+        try:
+            if self.path.is_file() and (whole := self.path.read_bytes()) and not whole.endswith(b"\n"):
+                os.truncate(self.path, whole.rfind(b"\n") + 1)
+        except OSError as error:
+            raise _cannot_write(self.path, error) from None
 
     def _append(self, line: Mapping[str, Any]) -> None:
         try:
