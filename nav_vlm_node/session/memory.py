@@ -264,7 +264,7 @@ class Session:
         that way. One that a look has shown stays so until another look shows otherwise."""
         gap = apart(place, spot)
         leaf = self._leaves.between(place, spot) is not None
-        if ask is None or not (leaf or gap > BEFORE + IN_WAY):
+        if ask is None or not (leaf or gap > LEG):
             return self._via
         door, reach = self._asked_for_door(place, ask)
         if door is None or door.visits:
