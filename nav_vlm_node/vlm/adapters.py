@@ -25,6 +25,7 @@ from nav_vlm_node.vlm.card import (
     finite,
     model_sha256,
     model_weights,
+    one_line,
     read_json,
     write_json,
 )
@@ -42,6 +43,13 @@ LANGUAGE_QV: dict[bool, Targets] = {  # by config.use_decoder_only_language_mode
     True: {"language_model": ("q_proj", "v_proj")},
 }
 COMPONENTS = ("vision_model", "qformer", "language_projection", "language_model")
+# What peft can do besides LoRA although the weights may look the same.
+_MORE_THAN_LORA = (
+    "modules_to_save", "use_dora", "lora_bias", "use_qalora", "alora_invocation_tokens", "layer_replication",
+    "target_parameters", "trainable_token_indices", "use_bdlora", "arrow_config", "kasa_config", "monteclora_config",
+)  # fmt: skip
+# Loading with one of the others changes the base's own weights, or needs what is not in the file.
+_INITIAL_WEIGHTS = (True, False, None, "gaussian", "eva", "orthogonal", "mica")
 _PREFIX = "base_model.model."
 _LORA_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<half>[AB])\.weight")
 
@@ -167,8 +175,8 @@ def load_adapter(
             if wrapped:
                 model.load_adapter(str(card.directory), **options)
             peft_model = model if wrapped else PeftModel.from_pretrained(model, str(card.directory), **options)
-    except (ValueError, RuntimeError, TypeError, KeyError) as error:
-        raise UserError(f"adapter {card.directory} does not load: {str(error).splitlines()[0]}") from None
+    except Exception as error:  # safetensors and peft raise types of their own
+        raise UserError(f"adapter {card.directory} does not load: {one_line(error)}") from None
     if touched_modules(peft_model, name) != modules:
         raise UserError(
             f"{card.directory / ADAPTER_CONFIG} names other modules than the weights are for: save the adapter again"
@@ -210,8 +218,14 @@ def _checked_modules(card: AdapterCard, model: Any) -> set[str]:
     config = read_json(card.directory / ADAPTER_CONFIG, "the adapter's configuration")
     if config.get("peft_type") != "LORA":
         raise UserError(f"adapter {card.directory} is {config.get('peft_type')}, not LORA: train a LoRA adapter")
-    if config.get("modules_to_save"):  # peft drops parameters named there, query_tokens for one, without a word
-        raise UserError(f"adapter {card.directory} also replaces {config['modules_to_save']}: only LoRA is supported")
+    # peft drops parameters named in modules_to_save, query_tokens for one, without a word.
+    if more := [name for name in _MORE_THAN_LORA if config.get(name)]:
+        raise UserError(f"adapter {card.directory} uses {more[0]} ({config[more[0]]}): only LoRA is supported")
+    if (initial := config.get("init_lora_weights", True)) not in _INITIAL_WEIGHTS:
+        raise UserError(
+            f"adapter {card.directory} changes the base's own weights (init_lora_weights {initial!r}): save it as "
+            "plain LoRA, with peft's path_initial_model_for_weight_conversion"
+        )
     header = check_safetensors(card.directory / ADAPTER_WEIGHTS)
     linear = {name: layer for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
     halves: dict[str, set[str]] = {}
@@ -226,7 +240,8 @@ def _checked_modules(card: AdapterCard, model: Any) -> set[str]:
         layer = linear.get(module) or linear.get(module + ".base_layer")
         if layer is None:
             raise UserError(f"adapter {card.directory} is for {module}, which this model does not have: check the base")
-        size = tensor["shape"][1 if half == "A" else 0]
+        shape = tensor["shape"]
+        size = shape[1 if half == "A" else 0] if len(shape) == 2 else None
         if size != (layer.in_features if half == "A" else layer.out_features):
             raise UserError(f"adapter {card.directory} has another size at {module} than this model: check the base")
         halves.setdefault(module, set()).add(half)

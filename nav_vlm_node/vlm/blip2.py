@@ -155,8 +155,7 @@ class Blip2Engine:
             if step is None or int(step[0]) in self._eos_ids:
                 break
             probability = float(step[1])
-            if not probability > 0.0:
-                raise EngineError(f"the model's output is not a number ({self._info.dtype}): load it in float32")
+            self._check(probability)
             yield Token(text.push(int(step[0])), probability)
         if rest := text.flush():
             yield Token(rest, probability)
@@ -182,11 +181,18 @@ class Blip2Engine:
             for row, (token_id, probability) in enumerate(zip(step[0].tolist(), step[1].tolist(), strict=True)):
                 ended[row] = ended[row] or token_id in self._eos_ids
                 if not ended[row]:
+                    self._check(probability)
                     tokens[row].append(Token(texts[row].push(token_id), probability))
         for text, row_tokens in zip(texts, tokens, strict=True):
             if rest := text.flush():
                 row_tokens.append(Token(rest, row_tokens[-1].probability))
         return [("".join(token.text for token in row_tokens), row_tokens) for row_tokens in tokens]
+
+    def _check(self, probability: float) -> None:
+        if not probability > 0.0:
+            whole = self._info.dtype == "float32"
+            advice = "its weights, or the adapter's, are damaged: copy them again" if whole else "load it in float32"
+            raise EngineError(f"the model's output is not a number ({self._info.dtype}): {advice}")
 
     def set_adapter(self, name: str) -> None:
         if name and name not in self._info.adapters:
@@ -212,7 +218,7 @@ class Blip2Engine:
                 raise VisualTokensExpired("these visual tokens are another engine's or another adapter's: encode again")
             rows.append(visual.embeds)
         ids, mask = self._rows(queries, rows[0].shape[0], max_new_tokens)
-        with torch.inference_mode():
+        with self._working(adapter), torch.inference_mode():
             ids, mask = ids.to(self._device), mask.to(self._device)
             embeds = prompt_embeds(self._model, ids, torch.stack(rows))
         language = self._model.language_model
@@ -238,9 +244,9 @@ class Blip2Engine:
             self._switch(adapter)
             try:
                 yield
-            except (MemoryError, torch.OutOfMemoryError) as error:
-                raise EngineOutOfMemory(f"out of memory on {self._info.device}: {_first_line(error)}") from error
-            except RuntimeError as error:
+            except (MemoryError, RuntimeError) as error:
+                if is_out_of_memory(error):
+                    raise EngineOutOfMemory(f"out of memory on {self._info.device}: {_first_line(error)}") from error
                 raise EngineError(f"the model failed: {_first_line(error)}") from error
 
     def _switch(self, adapter: str) -> None:
@@ -273,6 +279,11 @@ def prompt_embeds(model: Any, input_ids: torch.Tensor, visual: torch.Tensor) -> 
     embeds: torch.Tensor = model.get_input_embeddings()(input_ids)
     is_image = (input_ids == model.config.image_token_id).unsqueeze(-1)
     return embeds.masked_scatter(is_image, visual.to(embeds.dtype))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device, or this machine, had too little memory; torch has no type of its own for the latter."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _ids(*candidates: int | list[int] | None) -> tuple[int, ...]:

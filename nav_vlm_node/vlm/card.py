@@ -82,7 +82,12 @@ def read_model_card(directory: Path) -> ModelCard:
         return ModelCard(directory=directory, name=directory.resolve().name, view=view, weights=weights)
     data = read_json(path, "the model's card")
     prompt = _prompt(data, path)
-    adapters = {Path(entry).name: directory / entry for entry in data.get("adapters", [])}
+    entries = data.get("adapters", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, str) and Path(entry).name for entry in entries):
+        raise UserError(f"{path} has adapters {entries!r}, not a list of folders: correct it")
+    adapters = {Path(entry).name: directory / entry for entry in entries}
+    if len(adapters) < len(entries):
+        raise UserError(f"{path} has two adapters of one name in {entries!r}: rename a folder")
     default = str(data.get("default_adapter", ""))
     if default and default not in adapters:
         raise UserError(f"{path} names the default adapter {default!r}, which is not among its adapters: correct it")
@@ -105,6 +110,11 @@ def read_adapter_card(directory: Path) -> AdapterCard:
     read_json(directory / ADAPTER_CONFIG, "the adapter's configuration")
     check_safetensors(directory / ADAPTER_WEIGHTS)
     path = directory / CARD
+    if not path.exists():
+        raise UserError(
+            f"{path} is missing, which names the base model: copy the whole directory again; if peft alone wrote it, "
+            f'write {CARD} with {{"base_sha256": the sha256sum of the model.safetensors that it was trained on}}'
+        )
     data = read_json(path, "the adapter's card, which names the base model")
     if not isinstance(data.get("base_sha256"), str):
         raise UserError(
@@ -168,12 +178,13 @@ def check_safetensors(path: Path) -> dict[str, Any]:
             if length >= min(MAX_HEADER, size):
                 raise ValueError("header length")
             header = json.loads(file.read(length))
-            end = max((int(v["data_offsets"][1]) for k, v in header.items() if k != "__metadata__"), default=0)
-            if 8 + length + end != size:
+            tensors = {key: value for key, value in header.items() if key != "__metadata__"}
+            end = max((int(tensor["data_offsets"][1]) for tensor in tensors.values()), default=0)
+            if 8 + length + end != size or not all(isinstance(tensor["shape"], list) for tensor in tensors.values()):
                 raise ValueError("file length")
-        except (ValueError, TypeError, KeyError, AttributeError, IndexError):
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
             raise UserError(f"{path} is damaged or not safetensors ({size} bytes): copy it again") from None
-    return {key: value for key, value in header.items() if key != "__metadata__"}
+    return tensors
 
 
 def model_sha256(weights: tuple[Path, ...]) -> str:
@@ -197,6 +208,17 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise UserError(f"{path} ({what}) is not a JSON object: copy it again")
     return data
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception of another library says, in one line: the one that says most."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    line = next((line for line in lines if line.startswith("size mismatch")), lines[0])
+    if line.endswith(":") and len(lines) > 1:  # a heading
+        line = f"{line} {lines[lines.index(line) + 1]}"
+    return line if isinstance(error, (OSError, ValueError, RuntimeError)) else f"{type(error).__name__}: {line}"
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,8 +11,15 @@ import torch
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm.adapters import load_adapter
-from nav_vlm_node.vlm.blip2 import Blip2Engine
-from nav_vlm_node.vlm.card import ModelCard, check_safetensors, model_sha256, read_adapter_card, read_model_card
+from nav_vlm_node.vlm.blip2 import Blip2Engine, is_out_of_memory
+from nav_vlm_node.vlm.card import (
+    ModelCard,
+    check_safetensors,
+    model_sha256,
+    one_line,
+    read_adapter_card,
+    read_model_card,
+)
 from nav_vlm_node.vlm.preprocess import Preprocessor
 from nav_vlm_node.vlm.protocol import EngineInfo
 from nav_vlm_node.vlm.quiet import quiet
@@ -55,7 +64,7 @@ def load_engine(
     adapters = dict(card.adapters)
     active = card.default_adapter if adapter == DEFAULT_ADAPTER else adapter
     if active and active not in adapters:
-        path = Path(active)
+        path = Path(active).expanduser()
         if not path.is_dir():
             names = ", ".join(adapters) or "none"
             raise UserError(f"no adapter {active!r}: the model has {names}; give one of them or an adapter directory")
@@ -110,8 +119,7 @@ def model_directory(model: str | Path, *, allow_download: bool = False) -> Path:
         patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
         return Path(snapshot_download(str(model), allow_patterns=patterns))
     except Exception as error:  # whatever the hub client raises: no such repository, no network, offline mode
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"model {model} could not be downloaded: {line}") from None
+        raise UserError(f"model {model} could not be downloaded: {one_line(error)}") from None
 
 
 def choose_device(device: str) -> torch.device:
@@ -150,7 +158,7 @@ def load_model(card: ModelCard, device: torch.device | str, dtype: torch.dtype) 
     try:
         config = Blip2Config.from_pretrained(card.directory, local_files_only=True)
     except Exception as error:  # transformers' validation raises types of its own
-        raise UserError(f"{card.directory}/config.json does not load: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{card.directory}/config.json does not load: {one_line(error)}") from None
     if dtype == torch.float16 and not config.use_decoder_only_language_model:
         raise UserError("float16 overflows in T5 and gives gibberish: use bfloat16, or float32")
     if config.image_token_index is None:
@@ -158,30 +166,42 @@ def load_model(card: ModelCard, device: torch.device | str, dtype: torch.dtype) 
             f"{card.directory}/config.json has no image_token_index, so the image would have no place in the prompt: "
             "set it to the id of <image> (50265 for the OPT models of the hub, 32100 for the FLAN-T5 ones)"
         )
-    with quiet():
-        try:
-            model, loading = Blip2ForConditionalGeneration.from_pretrained(
-                card.directory,
-                config=config,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            if isinstance(error, torch.OutOfMemoryError):
-                raise
-            raise UserError(f"{card.directory} does not load: {str(error).strip().splitlines()[0]}") from None
+    with quiet(), _said_in_one_line(card, "memory"):
+        model, loading = Blip2ForConditionalGeneration.from_pretrained(
+            card.directory,
+            config=config,
+            dtype=dtype,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+        )
     # transformers fills what is missing with random numbers and a warning.
-    for kind in ("missing_keys", "mismatched_keys"):
-        if loading[kind]:
-            example = sorted(map(str, loading[kind]))[0]
-            raise UserError(
-                f"the weights in {card.directory} lack {len(loading[kind])} tensors ({example}): copy it again"
-            )
+    if missing := sorted(loading["missing_keys"]):
+        raise UserError(f"the weights in {card.directory} lack {len(missing)} tensors ({missing[0]}): copy it again")
+    if other := sorted(str(key[0]) for key in loading["mismatched_keys"]):
+        raise UserError(
+            f"the weights in {card.directory} have another size than its config.json says at {len(other)} tensors "
+            f"({other[0]}): copy both again"
+        )
     keep_own_head(model, card)
     model.requires_grad_(False)
-    return model.to(device).eval()
+    with _said_in_one_line(card, f"memory of {device}"):
+        return model.to(device).eval()
+
+
+@contextmanager
+def _said_in_one_line(card: ModelCard, memory: str) -> Iterator[None]:
+    """Whatever torch, transformers and safetensors raise, as UserError."""
+    try:
+        yield
+    except Exception as error:  # KeyError, SafetensorError, ...: each has types of its own
+        if is_out_of_memory(error):
+            raise UserError(
+                f"{card.directory} does not fit into the {memory} ({one_line(error)}): free some, or use a smaller "
+                "model, dtype bfloat16 or device cpu"
+            ) from None
+        raise UserError(f"{card.directory} does not load: {one_line(error)}") from None
 
 
 def keep_own_head(model: Blip2ForConditionalGeneration, card: ModelCard) -> None:
@@ -215,8 +235,7 @@ def load_tokenizer(card: ModelCard, model: Blip2ForConditionalGeneration) -> Pre
                 card.directory, local_files_only=True, trust_remote_code=False
             )
         except Exception as error:  # a damaged tokenizer.json raises a bare Exception
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"the tokenizer in {card.directory} does not load: {line}") from None
+            raise UserError(f"the tokenizer in {card.directory} does not load: {one_line(error)}") from None
     embedding: Any = model.get_input_embeddings()
     rows = int(embedding.weight.shape[0])
     largest = max(len(tokenizer) - 1, int(model.config.image_token_id))

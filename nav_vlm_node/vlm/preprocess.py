@@ -6,6 +6,7 @@ numbers. Here it is always PIL's bicubic, and in the usual case, a view as large
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,13 @@ class Preprocessor:
             data = read_json(directory / "preprocessor_config.json", "the image processor")
         if not data:
             raise UserError(f"{directory} has no preprocessor_config.json: save the processor there (save_pretrained)")
+        try:
+            return cls._checked(data, directory, image_size)
+        except (AttributeError, TypeError) as error:
+            raise UserError(f"the image processor in {directory} is not understood ({error}): save it again") from None
+
+    @classmethod
+    def _checked(cls, data: Any, directory: Path, image_size: int) -> Preprocessor:
         size = data.get("size", {})
         if (size.get("width"), size.get("height")) != (image_size, image_size):
             raise UserError(
@@ -55,7 +63,7 @@ class Preprocessor:
         if not all(flags) or abs(data.get("rescale_factor", 1 / 255) * 255 - 1) > 1e-6 or data.get("resample", 3) != 3:
             raise UserError(f"the image processor in {directory} is not BLIP's (resize bicubic, 1/255, normalise)")
         mean, std = data.get("image_mean", CLIP_MEAN), data.get("image_std", CLIP_STD)
-        if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std):
+        if len(mean) != 3 or len(std) != 3 or not all(value > 0 for value in std) or not all(map(math.isfinite, mean)):
             raise UserError(f"the image processor in {directory} has no three-channel image_mean and image_std")
         return cls(width=image_size, height=image_size, mean=tuple(mean), std=tuple(std))
 

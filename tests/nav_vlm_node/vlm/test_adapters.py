@@ -19,6 +19,7 @@ from nav_vlm_node.vlm.adapters import attach_new, merge_adapter, save_adapter, t
 from nav_vlm_node.vlm.card import model_sha256, model_weights, read_adapter_card
 from nav_vlm_node.vlm.load import load_engine
 from tests.nav_vlm_node.vlm.conftest import picture
+from tests.nav_vlm_node.vlm.test_load import rewrite_header
 from tests.tiny_models import make_tiny_adapter, make_tiny_blip2
 
 Copied = Callable[[str], Path]
@@ -146,6 +147,9 @@ def test_missing_and_damaged_files(copied: Copied) -> None:
         (guide / name).write_bytes(whole[: len(whole) // 2])
         refused(model)
         (guide / name).write_bytes(whole)
+    (guide / "nav_vlm.json").rename(model / "kept")
+    assert '{"base_sha256": the sha256sum of the model.safetensors' in refused(model)
+    (model / "kept").rename(guide / "nav_vlm.json")
     (guide / "adapter_model.safetensors").rename(guide / "adapter_model.bin")
     assert "is a pickle" in refused(model)
     shutil.rmtree(guide)
@@ -172,7 +176,13 @@ def test_wrong_rank_and_size(copied: Copied) -> None:
     assert "another size" in refused(model) or "does not load" in refused(model)
     save_file(tensors, path)
     edit(path.with_name("adapter_config.json"), r=5)
-    assert "does not load" in refused(model)
+    assert "does not load: size mismatch for" in refused(model)
+    edit(path.with_name("adapter_config.json"), r=2)
+    save_file({**tensors, key: tensors[key].flatten()}, path)
+    assert "another size" in refused(model)
+    save_file(tensors, path)
+    rewrite_header(path, dtype="F99")
+    assert "does not load: SafetensorError" in refused(model)
 
 
 def test_not_lora(copied: Copied) -> None:
@@ -182,6 +192,46 @@ def test_not_lora(copied: Copied) -> None:
     assert "is IA3, not LORA" in refused(model)
     edit(path, peft_type="LORA", modules_to_save=["query_tokens"])
     assert "only LoRA is supported" in refused(model)
+
+
+@pytest.mark.parametrize("initial", ["pissa", "olora"])
+def test_adapter_that_changes_the_base(copied: Copied, initial: str) -> None:
+    """peft takes the base's weights apart when it loads one: "" and every other adapter would be another model."""
+    model = copied("t5")
+    guide = model / "adapters" / "guide"
+    edit(guide / "adapter_config.json", init_lora_weights=initial)
+    loaded = blip2(model)
+    layer = loaded.language_model.decoder.block[0].layer[0].SelfAttention.q
+    before = layer.weight.clone()
+    PeftModel.from_pretrained(loaded, str(guide))
+    assert not torch.equal(layer.weight, before)
+    assert f"changes the base's own weights (init_lora_weights '{initial}')" in refused(model)
+
+
+@pytest.mark.parametrize(
+    "more", [{"alora_invocation_tokens": [5, 6]}, {"use_dora": True}, {"trainable_token_indices": [5]}]
+)
+def test_more_than_lora(copied: Copied, more: dict[str, Any]) -> None:
+    """Of an activated LoRA the weights look the same, and nothing here would activate it."""
+    model = copied("t5")
+    edit(model / "adapters" / "guide" / "adapter_config.json", **more)
+    assert f"uses {next(iter(more))}" in refused(model)
+
+
+def test_adapter_of_another_peft(copied: Copied) -> None:
+    """Keys that this one does not know, another base's path, a task: the same answers."""
+    model = copied("t5")
+    before = answer(model)
+    path = model / "adapters" / "guide" / "adapter_config.json"
+    edit(
+        path, base_model_name_or_path="Salesforce/blip2-flan-t5-xl", revision="main", task_type="SEQ_2_SEQ_LM",
+        inference_mode=False, init_lora_weights="gaussian", a_key_of_tomorrow={"a": 1}, peft_version="9.9",
+    )  # fmt: skip
+    assert answer(model) == before
+    old = {"alpha_pattern", "rank_pattern", "auto_mapping", "use_rslora", "use_dora", "init_lora_weights"}
+    config = json.loads(path.read_text())
+    path.write_text(json.dumps({key: value for key, value in config.items() if key not in old}))
+    assert answer(model) == before
 
 
 def test_config_that_names_fewer_modules_than_the_file(copied: Copied) -> None:

@@ -14,6 +14,7 @@ from peft import PeftModel
 from transformers import Blip2ForConditionalGeneration, Blip2Processor
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.vlm import blip2
 from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.load import load_engine
 from nav_vlm_node.vlm.prompt import build_prompt
@@ -22,6 +23,7 @@ from nav_vlm_node.vlm.protocol import (
     EngineCancelled,
     EngineDeadline,
     EngineError,
+    EngineOutOfMemory,
     EngineUnavailable,
     VisualTokensExpired,
 )
@@ -193,8 +195,29 @@ def test_nan_is_an_error_not_an_answer(tiny: Path, pictures: list[npt.NDArray[np
     engine = load_engine(tiny, device="cpu")
     with torch.no_grad():
         engine._model.language_projection.weight[0, 0] = torch.nan
-    with pytest.raises(EngineError, match="not a number"):
+    with pytest.raises(EngineError, match=r"not a number.*copy them again"):
         list(engine.stream(engine.encode(pictures[0]), QUERIES[0]))
+    with pytest.raises(EngineError, match="not a number"):
+        engine.generate_batch([engine.encode(pictures[0])], ["?"])
+
+
+@pytest.mark.parametrize("where", ["image_tokens", "prompt_embeds"])
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_out_of_memory_is_said_as_such(
+    tiny: Path, pictures: list[npt.NDArray[np.uint8]], monkeypatch: pytest.MonkeyPatch, where: str, device: str
+) -> None:
+    """torch has a type for a device's memory, none for this machine's."""
+
+    def too_much(*args: Any) -> Any:
+        if device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+        return torch.empty(1 << 50)
+
+    engine = load_engine(tiny, device="cpu")
+    visual = engine.encode(pictures[0])
+    monkeypatch.setattr(blip2, where, too_much)
+    with pytest.raises(EngineOutOfMemory, match="out of memory on cpu"):
+        engine.encode(pictures[0]) if where == "image_tokens" else next(engine.stream(visual, "?"))
 
 
 def test_two_threads_get_their_own_answers(tiny: Path, pictures: list[npt.NDArray[np.uint8]]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import Blip2ForConditionalGeneration
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.view import View
@@ -40,6 +41,19 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({key: value for key, value in data.items() if value != "DELETE"}))
 
 
+def rewrite_header(path: Path, **changes: Any) -> None:
+    """Change the first tensor's entry in a safetensors file."""
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    header = json.loads(whole[8 : 8 + length])
+    first = header[next(key for key in header if key != "__metadata__")]
+    first.update(changes)
+    for key in [key for key, value in first.items() if value == "DELETE"]:
+        del first[key]
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + length :])
+
+
 def test_card(tiny: Path) -> None:
     card = read_model_card(tiny)
     assert card.name.startswith("tiny-")
@@ -58,13 +72,15 @@ def test_plain_blip2_without_a_card(tmp_path: Path) -> None:
     assert next(iter(engine.stream(engine.encode(picture(0)), "?"))).text
 
 
-def test_adapter_argument(tiny_models: dict[str, Path]) -> None:
+def test_adapter_argument(tiny_models: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_models["t5"]
     assert load_engine(model, device="cpu").info.adapter == "guide"
     assert load_engine(model, adapter="", device="cpu").info.adapter == ""
     assert load_engine(model, adapter="guide", device="cpu").info.adapter == "guide"
     by_path = load_engine(model, adapter=str(model / "adapters" / "guide"), device="cpu")
     assert by_path.info.adapter == "guide"
+    monkeypatch.setenv("HOME", str(model))  # launch files and parameters know no shell
+    assert load_engine(model, adapter="~/adapters/guide", device="cpu").info.adapter == "guide"
     assert "no adapter 'poet': the model has guide" in refused(model, adapter="poet")
 
 
@@ -141,7 +157,23 @@ def test_tensor_of_another_size(copied: Copied) -> None:
     tensors = load_file(model / "model.safetensors")
     tensors["query_tokens"] = torch.zeros(1, 9, 16)
     save_file(tensors, model / "model.safetensors", metadata={"format": "pt"})
-    refused(model)
+    assert "another size than its config.json says at 1 tensors (query_tokens)" in refused(model)
+
+
+def test_header_that_safetensors_itself_refuses(copied: Copied) -> None:
+    model = copied("t5")
+    rewrite_header(model / "model.safetensors", dtype="F99")
+    assert "does not load: SafetensorError" in refused(model)
+    rewrite_header(model / "model.safetensors", shape="DELETE")
+    assert "damaged or not safetensors" in refused(model)
+
+
+def test_model_that_does_not_fit_into_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def to(self: Any, device: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+    monkeypatch.setattr(Blip2ForConditionalGeneration, "to", to)
+    assert "does not fit into the memory of cpu (CUDA out of memory. Tried to allocate 2.00 GiB.)" in refused(tiny)
 
 
 def test_damaged_json(copied: Copied) -> None:
@@ -165,6 +197,26 @@ def test_card_that_asks_for_something_else(copied: Copied) -> None:
     assert "default adapter 'poet'" in refused(model)
     edit(path, default_adapter="", view={"projection": "fisheye"})
     assert "'fisheye'" in refused(model)
+
+
+@pytest.mark.parametrize(
+    "adapters", [None, 1, "adapters/guide", ["adapters/guide", 3], [""], ["adapters/guide", "other/guide"]]
+)
+def test_card_whose_adapters_are_no_list_of_folders(copied: Copied, adapters: Any) -> None:
+    model = copied("t5")
+    edit(model / "nav_vlm.json", adapters=adapters, default_adapter="")
+    assert "nav_vlm.json has" in refused(model)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 32}, {"rescale_factor": None}, {"image_mean": None}, {"image_mean": ["a", "b", "c"]}, {"image_std": 0.5}],
+)
+def test_image_processor_that_is_not_understood(copied: Copied, wrong: dict[str, Any]) -> None:
+    model = copied("t5")
+    path = model / "processor_config.json"
+    edit(path, image_processor={**json.loads(path.read_text())["image_processor"], **wrong})
+    assert "image processor" in refused(model)
 
 
 def test_image_token_index_is_needed(copied: Copied) -> None:
