@@ -132,12 +132,10 @@ class Child:
         self.cancel(request)
 
         def kill_if_stuck() -> None:
-            if not request.finished.is_set():
+            if not request.finished.wait(grace):
                 self.kill(f"it did not stop {grace:g} s after the deadline")
 
-        timer = threading.Timer(grace, kill_if_stuck)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=kill_if_stuck, name="engine-grace", daemon=True).start()
 
     def kill(self, cause: str) -> None:
         """End it now; `gone` follows. The first cause given is the one that counts."""
@@ -154,24 +152,31 @@ class Child:
             self._process.kill()
             self.gone.wait()
         self._reading.join()
-        self._reading_output.join()
+        self._reading_output.join(timeout=1.0)  # what it has started itself may live on and hold the pipe
 
     def _tell(self, message: Message) -> None:
         with suppress(OSError):  # it has died; `_read` finds out why, and ends the requests
             self._channel.send(message)
 
     def _read(self) -> None:
-        while (message := self._channel.receive()) is not None:
-            kind = message["type"]
-            if kind == "beat":
-                self.last_beat, self.memory = time.monotonic(), int(message["memory"])
-            elif kind in ("ready", "failed"):
-                self.last_beat = time.monotonic()
-                self.ready, self.failed = (message, None) if kind == "ready" else (None, message)
-                self.answered.set()
-            else:
-                self._deliver(message)
-        self._end()
+        try:
+            while (message := self._channel.receive()) is not None:
+                self._heed(message)
+        except (KeyError, TypeError, ValueError):
+            logger.exception("engine process %d: not a message", self.pid)
+        finally:
+            self._end()  # whatever came: nobody may wait for more
+
+    def _heed(self, message: Message) -> None:
+        kind = message["type"]
+        if kind == "beat":
+            self.last_beat, self.memory = time.monotonic(), int(message["memory"])
+        elif kind in ("ready", "failed"):
+            self.last_beat = time.monotonic()
+            self.ready, self.failed = (message, None) if kind == "ready" else (None, message)
+            self.answered.set()
+        else:
+            self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
         last = message["type"] in ("done", "error")
@@ -186,8 +191,8 @@ class Child:
         """The socket is closed: reap the process, find the cause, tell everyone who waits."""
         try:
             status = self._process.wait(timeout=1.0)
-        except subprocess.TimeoutExpired:  # it closed its socket and lives on
-            self._process.kill()
+        except subprocess.TimeoutExpired:  # it lives on
+            self.kill("it hung up, or sent what is no message")
             status = self._process.wait()
         self._reading_output.join(timeout=1.0)
         self._channel.close()
@@ -216,10 +221,17 @@ def describe_exit(status: int, output: list[str]) -> str:
     """
     if -status == signal.SIGKILL:  # nobody can write anything on that
         return "killed by SIGKILL (perhaps for want of memory)"
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+    how = f"killed by {_signal_name(-status)}" if status < 0 else f"ended with status {status}"
     lines = [line.strip() for line in output if line.strip()]
     fatal = [line for line in lines if line.startswith("Fatal Python error")]  # a stack follows it
     return f"{how}: {(fatal or lines)[-1]}" if lines else how
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most real-time signals have no name
+        return f"signal {number}"
 
 
 def environment(python: str, *, offline: bool) -> dict[str, str]:

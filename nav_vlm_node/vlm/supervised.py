@@ -106,12 +106,8 @@ class SupervisedEngine:
         if not allow_download:
             read_model_card(Path(model).expanduser())  # what is wrong with the files is said at once, without torch
         arguments = {
-            "model": str(model),
-            "adapter": adapter,
-            "device": device,
-            "dtype": dtype,
-            "allow_download": allow_download,
-        }
+            "model": str(model), "adapter": adapter, "device": device, "dtype": dtype, "allow_download": allow_download,
+        }  # fmt: skip
         self._begin("nav_vlm_node.vlm.load:load_engine", arguments, (), not allow_download, python, limits, spare)
 
     @classmethod
@@ -361,6 +357,7 @@ class SupervisedEngine:
                     self._spare = self._new_child()
             if (silent := time.monotonic() - child.last_beat) > self._limits.heartbeat:
                 child.kill(f"no heartbeat for {silent:.1f} s")
+                return  # its socket may be held open by what it has started: whoever closes `child` hangs up
 
 
 class _Answer(Iterator[Token]):

@@ -61,7 +61,11 @@ class Channel:
         if head is None or (length := struct.unpack(">I", head)[0]) > MAX_MESSAGE:
             return None
         body = self._read(length)
-        return None if body is None else dict(json.loads(body))
+        try:
+            message = None if body is None else json.loads(body)
+        except (ValueError, RecursionError):
+            return None
+        return message if isinstance(message, dict) else None
 
     def close(self) -> None:
         """Wake whoever is receiving, on both sides, and close."""

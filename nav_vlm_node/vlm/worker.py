@@ -185,7 +185,7 @@ def info_to_json(info: EngineInfo) -> dict[str, Any]:
 
 
 def memory_bytes() -> int:
-    """Resident memory of this process, and what torch holds on the GPU if it is there; 0 where it cannot be read."""
+    """Resident memory of this process, and what torch holds on the GPUs if there are any; 0 where it cannot be read."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             total = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -194,5 +194,5 @@ def memory_bytes() -> int:
     torch = sys.modules.get("torch")
     cuda = getattr(torch, "cuda", None)
     if cuda is not None and cuda.is_initialized():
-        total += int(cuda.memory_reserved())
+        total += sum(int(cuda.memory_reserved(index)) for index in range(cuda.device_count()))  # it may be on cuda:1
     return total

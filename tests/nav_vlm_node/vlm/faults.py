@@ -7,6 +7,10 @@ import hashlib
 import json
 import os
 import re
+import signal
+import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -38,6 +42,17 @@ def faulty(fault: str, at: int = 2, **options: Any) -> ScriptedEngine:
         if fault == "exit":
             print("cannot go on", flush=True)
             os._exit(7)
+        if fault == "babble":  # on the socket, among the messages
+            os.write(int(sys.argv[2]), struct.pack(">I", 5) + b"hello")
+            time.sleep(60)
+        if fault == "helper":  # outlives it, and has its output
+            subprocess.Popen(["sleep", "20"])
+            os._exit(7)
+        if fault == "twin":  # outlives it, and has its socket
+            if os.fork() == 0:
+                time.sleep(20)
+                os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
         if fault == "bug":
             raise KeyError("a mistake in the engine")
 

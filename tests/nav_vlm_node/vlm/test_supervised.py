@@ -23,6 +23,7 @@ import pytest
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.vlm import supervised as supervised_module
+from nav_vlm_node.vlm import worker
 from nav_vlm_node.vlm.load import load_engine
 from nav_vlm_node.vlm.protocol import (
     Engine,
@@ -301,6 +302,46 @@ def test_crash_names_its_cause(make: Make, fault: str, cause: str) -> None:
     assert ask(engine) == ALL
 
 
+@pytest.mark.parametrize(
+    ("fault", "cause"), [("babble", "no message"), ("helper", "status 7"), ("twin", "SIGKILL|no heartbeat")]
+)
+def test_whatever_it_leaves_behind_another_is_started(make: Make, fault: str, cause: str) -> None:
+    """Half a message in the socket; a process that holds its output, or its end of the socket."""
+    engine = make(FAULTS + "faulty", fault=fault, limits=Limits(deadline=PATIENCE, heartbeat=3.0))
+    before = pid_of(engine)
+    with pytest.raises(EngineCrashed, match=cause):
+        ask(engine, "now")
+    assert wait_for_another(engine, before)
+    assert ask(engine) == ALL
+
+
+def test_signal_without_a_name(make: Make) -> None:
+    engine = make(SCRIPTED, answers="well")
+    before = pid_of(engine)
+    os.kill(before, signal.SIGRTMIN + 6)
+    assert wait_for_another(engine, before)
+    assert f"signal {signal.SIGRTMIN + 6}" in engine.status.cause
+
+
+def test_canceled_answers_leave_no_threads(make: Make) -> None:
+    """A question that is asked again and again cancels the one before, ten times a second."""
+    engine = make(SCRIPTED, answers="word " * 10_000, delay=0.02)
+    visual = engine.encode(IMAGE)
+    before = threading.active_count()
+    for _ in range(20):
+        cancel = threading.Event()
+        stream = engine.stream(visual, "?", max_new_tokens=10_000, cancel=cancel)
+        next(stream)
+        cancel.set()
+        with pytest.raises(EngineCancelled):
+            list(stream)
+    next(engine.stream(visual, "?"))  # the last one has stopped, too
+    end = time.monotonic() + PATIENCE
+    while threading.active_count() > before and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    assert threading.active_count() <= before
+
+
 def test_mistake_in_the_engine_is_that_answers_alone(make: Make) -> None:
     engine = make(FAULTS + "faulty", fault="bug")
     before = pid_of(engine)
@@ -473,6 +514,16 @@ def test_ros_wheels_bootstrap(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
     """Python started without the mark starts itself again; descriptors and arguments must survive that."""
     monkeypatch.delenv("_ROS_WHEELS_BOOTSTRAP_COMPLETE", raising=False)
     assert ask(make(SCRIPTED, answers="well")) == "well"
+
+
+def test_memory_is_of_all_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's own figure is the first one's, whichever the model is on."""
+    alone = worker.memory_bytes()
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, device_count=lambda: 2, memory_reserved=lambda device=0: (0, 1 << 50)[device]
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    assert worker.memory_bytes() > 1 << 50 > alone
 
 
 def test_another_interpreter(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

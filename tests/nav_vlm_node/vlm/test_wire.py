@@ -33,7 +33,7 @@ def ends() -> Iterator[tuple[Channel, Channel, socket.socket]]:
 
 
 @given(message=st.dictionaries(st.text(), JSON, max_size=4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_what_goes_in_comes_out(ends: tuple[Channel, Channel, socket.socket], message: dict[str, object]) -> None:
     ends[0].send(message)
     assert ends[1].receive() == message
@@ -50,7 +50,19 @@ def test_messages_of_many_threads_do_not_mix(ends: tuple[Channel, Channel, socke
     assert sorted(m["id"] for m in received if m is not None and m["text"] == text) == list(range(20))
 
 
-@pytest.mark.parametrize("bytes_in", [b"", b"\x00", struct.pack(">I", 10) + b"{}", struct.pack(">I", MAX_MESSAGE + 1)])
+@pytest.mark.parametrize(
+    "bytes_in",
+    [
+        b"",
+        b"\x00",
+        struct.pack(">I", 10) + b"{}",
+        struct.pack(">I", MAX_MESSAGE + 1),
+        struct.pack(">I", 5) + b"hello",
+        struct.pack(">I", 2) + b"\xff\xff",
+        struct.pack(">I", 2) + b"[]",
+        struct.pack(">I", 100_000) + b"[" * 100_000,
+    ],
+)
 def test_end_of_the_line(ends: tuple[Channel, Channel, socket.socket], bytes_in: bytes) -> None:
     ends[2].sendall(bytes_in)
     ends[2].shutdown(socket.SHUT_WR)
