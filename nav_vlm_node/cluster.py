@@ -36,7 +36,7 @@ def cluster(address: str, cpus: int, *, quiet: bool = False) -> Iterator[Any]:
             **here,
         )  # fmt: skip
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _nothing_there(address, str(error).strip().splitlines()[0]) from None
+        raise _nothing_there(address, (str(error).strip() or type(error).__name__).splitlines()[0]) from None
     try:
         yield ray
     finally:
@@ -49,9 +49,11 @@ def _check(address: str) -> None:
     if host and port.isdigit() and "/" not in host:
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:  # ValueError: a name that no host can have
             raise _nothing_there(address, getattr(error, "strerror", None) or str(error)) from None
 
 
 def _nothing_there(address: str, why: str) -> UserError:
+    if not address:
+        return UserError(f"--ray: no Ray could be started on this machine ({why}); leave --ray out")
     return UserError(f"--ray {address}: no Ray there ({why}); start one with: ray start --head")
