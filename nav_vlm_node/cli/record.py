@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nav_vlm_node.errors import UserError
-from nav_vlm_node.ros import rigs
+from nav_vlm_node.ros import bringup, rigs
 
 if TYPE_CHECKING:
     from nav_vlm_node.ros.record_node import RecordNode
@@ -38,7 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="?",
         const=85,
-        default=0,
         metavar="QUALITY",
         help="keep raw images as jpegs (85, or 1 to 100): about a tenth of the size, and not quite the same picture",
     )
@@ -50,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     """Record until Ctrl-C; returns the exit status, 1 where messages are missing."""
     if not 0.0 <= args.image_rate <= 1000.0:
         raise UserError(f"--image-rate {args.image_rate:g}: give up to 1000 images a second, or leave it out for all")
-    if not 0 <= args.jpeg <= 100:
+    if args.jpeg is not None and not 1 <= args.jpeg <= 100:
         raise UserError(f"--jpeg {args.jpeg}: give 1 to 100")
+    namespace = bringup.namespace_of(args.namespace)
     rigs.check_topic(args.odom_topic)
     profile = rigs.load(args.rig)
     topics = rigs.Topics.beside(args.image_topic) if args.image_topic else profile.topics
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
         odom=args.odom_topic,
         compressed=compressed,
         image_rate=args.image_rate,
-        jpeg=args.jpeg,
+        jpeg=args.jpeg or 0,
         storage=args.storage,
         zstd=args.zstd,
     )
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     ended = threading.Event()
 
     def make() -> list[RecordNode]:
-        made.append(RecordNode(wanted, ended=ended, namespace=args.namespace.strip("/")))
+        made.append(RecordNode(wanted, ended=ended, namespace=namespace))
         print(f"recording to {args.out}; Ctrl-C ends it", file=sys.stderr)
         return made
 

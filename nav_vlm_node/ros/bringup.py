@@ -23,7 +23,7 @@ JPEG_BY_NAME = {spec.name: spec for spec in camera_tables.JPEG}
 NAV_VLM = "nav_vlm"
 JPEG = "image_to_jpeg"
 BASE_ALONE = "none"  # adapter:=none, since an argument that is empty is one that was not given
-_NAMESPACE = re.compile(r"([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?")
+_NAMESPACE = re.compile(r"([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", re.ASCII)
 _ROS_OWN = re.compile(r"use_sim_time|start_type_description_service|qos_overrides\..*")
 _BOOLEANS = {"true": True, "false": False}
 
@@ -167,10 +167,16 @@ def _checked(given: Mapping[str, str]) -> dict[str, str]:
         if argument.choices and values[argument.name] not in argument.choices:
             choices = ", ".join(filter(None, argument.choices))
             raise UserError(f"{argument.name} is {values[argument.name]!r}: use one of {choices}")
-    values["namespace"] = values["namespace"].strip("/")
-    if not _NAMESPACE.fullmatch(values["namespace"]):
-        raise UserError(f"namespace {values['namespace']!r} is not valid; use letters, digits, _ and /")
+    values["namespace"] = namespace_of(values["namespace"])
     return values
+
+
+def namespace_of(given: str) -> str:
+    """A namespace without slashes at its ends; "" for none. Raises UserError for what ROS would refuse."""
+    namespace = given.strip("/")
+    if not _NAMESPACE.fullmatch(namespace):
+        raise UserError(f"namespace {namespace!r} is not valid; use letters, digits, _ and /")
+    return namespace
 
 
 def _from_file(values: Mapping[str, str], name: str, table: Mapping[str, Spec], notes: list[str]) -> dict[str, Any]:

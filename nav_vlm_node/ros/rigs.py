@@ -23,7 +23,7 @@ from nav_vlm_node.ros.params_file import read_yaml
 TRANSPORTS = ("raw", "compressed")
 RELIABILITIES = ("reliable", "best_effort")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*")
+_TOPIC = re.compile(r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 def check_topic(topic: str) -> None:
