@@ -86,22 +86,25 @@ class Canvas:
             return ""
         pixels = self._floor(route)
         seen = pixels[np.isfinite(pixels).all(axis=1)]
-        inside = seen[(seen[:, 0] > 0) & (seen[:, 0] < self.width) & (seen[:, 1] > -self.height)]
+        inside = seen[(np.abs(seen - [self.width / 2, 0]) < [self.width / 2, self.height]).all(axis=1)]
         heading = math.atan2(route[-1, 1] - route[0, 1], route[-1, 0] - route[0, 0])
         if len(inside) < 2:
-            return self._edge(name, heading)
+            ahead = self.width / 2 if heading == 0 else math.nan
+            return self._edge(name, heading, float(seen[-1, 0]) if len(seen) else ahead)
         (x0, y0), (x1, y1) = seen[-2], seen[-1]
         tip = f'<path class="tip" d="{self._tip(x1, y1, math.atan2(y1 - y0, x1 - x0))}"/>'
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in seen.clip(-1e4, 1e4))
         drawn = f'<polyline class="rim" points="{line}"/><polyline class="line" points="{line}"/>{tip}'
         return drawn + self._label(name, float(x1), float(y1), side_of(heading))
 
-    def _edge(self, name: str, heading: float) -> str:
-        """An arrow at the border, for a way that leaves the picture."""
-        left, unit = heading > 0, self._unit
-        x = 24 * unit if left else self.width - 24 * unit
-        y = 0.55 * self.height
-        arrow = self._tip(x, y, math.pi if left else 0.0)
+    def _edge(self, name: str, heading: float, x: float) -> str:
+        """An arrow at the border: below where the way ends, at `x`, before the floor comes into view, else beside."""
+        left, margin = heading > 0, 24 * self._unit
+        if 0 < x < self.width:
+            x, y, angle = min(max(x, margin), self.width - margin), self.height - margin, -math.pi / 2
+        else:
+            x, y, angle = margin if left else self.width - margin, 0.55 * self.height, math.pi if left else 0.0
+        arrow = self._tip(x, y, angle)
         return f'<path class="tip" d="{arrow}"/>' + self._label(name, x, y, side_of(heading))
 
     def _tip(self, x: float, y: float, angle: float) -> str:
@@ -128,16 +131,19 @@ class Canvas:
         """Words beside a point, inside the picture, not over other words."""
         size = 15 * self._unit
         wide, high = 0.58 * size * len(text) + 0.8 * size, 1.5 * size
-        left = min(max(x + size, 4), self.width - wide - 4)
-        top = min(max(y - high - 0.4 * size, 4), self.height - high - 4)
-        while any(left < b and a < left + wide and top < d and c < top + high for a, b, c, d in self._labels):
-            top = top + high + 2
-            if top > self.height - high:
-                break
+        left = max(min(x + size, self.width - wide - 4), 4)
+        first = min(max(y - high - 0.4 * size, 4), self.height - high - 4)
+        below, above = int((self.height - high - first) // (high + 2)), int(first // (high + 2))
+        places = (first + lines * (high + 2) for lines in (*range(below + 1), *range(-1, -above - 1, -1)))
+        top = next((top for top in places if not self._taken(left, left + wide, top, top + high)), first)
         self._labels.append((left, left + wide, top, top + high))
         box = f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{high:.1f}" rx="{size / 4:.1f}"/>'
         at = f'x="{left + 0.4 * size:.1f}" y="{top + 1.08 * size:.1f}" font-size="{size:.1f}"'
         return f"{box}<text {at}>{escape(text)}</text>"
+
+    def _taken(self, left: float, right: float, top: float, bottom: float) -> bool:
+        """Whether there are words."""
+        return any(left < b and a < right and top < d and c < bottom for a, b, c, d in self._labels)
 
 
 def route_of(steps: Sequence[Step]) -> Points:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 import xml.etree.ElementTree as ET
 
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nav_vlm_node.frames import Frame
@@ -108,6 +110,25 @@ def test_any_steps_make_whole_svg(steps: list[Step]) -> None:
     ET.fromstring(drawn)
     assert "nan" not in drawn
     assert "inf" not in drawn
+
+
+@given(st.floats(-0.4, 0.4), st.floats(0.3, 20.0), st.floats(-0.8, 0.6))
+@example(0.0, 2.0, 0.0)  # the floor of a level camera's picture begins farther away
+@example(-0.35, 2.0, 0.0)
+@example(0.0, 2.0, -0.8)  # no floor in view
+def test_every_way_and_every_word_is_in_the_picture(bearing: float, far: float, pitch: float) -> None:
+    steps = [Step(Action.CAUTION, bearing, 0.5, "stairs"), Step(Action.TURN, bearing), Step(Action.MOVE, 0.0, far)]
+    layers = [("truth", steps), ("against", steps), ("answer", steps)]
+    drawn = ET.fromstring(canvas(Rig(camera_pitch=pitch)).svg(layers))
+    tips = [path.get("d", "") for path in drawn.iter("path") if path.get("class") == "tip"]
+    corners = [tuple(map(float, point.split())) for tip in tips for point in re.split("[ML]", tip.rstrip("Z"))[1:]]
+    assert len(corners) == 3 * 3
+    assert all(0 <= x <= 640 and -240 <= y <= 480 for x, y in corners)
+    boxes = [[float(box.get(name, "nan")) for name in ("x", "y", "width", "height")] for box in drawn.iter("rect")]
+    assert len(boxes) == 6
+    assert all(x >= 0 and y >= 0 and x + wide <= 640 and y + high <= 480 for x, y, wide, high in boxes)
+    for one, other in itertools.combinations(boxes, 2):
+        assert any(one[at] + one[at + 2] <= other[at] or other[at] + other[at + 2] <= one[at] for at in (0, 1))
 
 
 @given(STEPS, st.text(max_size=10), NUMBERS)
