@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.ros.bringup import namespace_of
 from nav_vlm_node.ros.camera_tables import CAMERA
 from nav_vlm_node.ros.rigs import Topics
 
@@ -55,7 +56,7 @@ def parameters(args: argparse.Namespace) -> dict[str, Any]:
 
 def run(args: argparse.Namespace) -> int:
     """Show it until the end of the source or Ctrl-C; returns the exit status, 1 for a camera that was lost."""
-    values, topics = parameters(args), Topics.beside(args.topic)
+    values, topics, namespace = parameters(args), Topics.beside(args.topic), namespace_of(args.namespace)
     try:
         from nav_vlm_node.ros.camera_node import show
     except ModuleNotFoundError as error:
@@ -64,6 +65,6 @@ def run(args: argparse.Namespace) -> int:
     return show(
         [],
         values,
-        namespace=args.namespace,
+        namespace=namespace,
         cli_args=["--ros-args", *rules] if rules else [],
     )
