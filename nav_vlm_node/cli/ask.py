@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer. Returns 0 for every answer that the wearer could be given, 1 where the engine failed."""
+    _check_degrees(args)
     options = guide_options(_checked(_parameters(args)))
     frame = Frame(read_image(args.image))
     from nav_vlm_node.vlm.load import load_engine  # imports torch: only once everything else is in order
@@ -133,6 +134,17 @@ def _parameters(args: argparse.Namespace) -> dict[str, Value]:
         "min_confidence": args.min_confidence,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _check_degrees(args: argparse.Namespace) -> None:
+    """What is given in degrees is refused in degrees, by its own name. Raises UserError."""
+    for option, degrees in (("hfov", args.hfov), ("pitch", args.pitch), ("yaw", args.yaw)):
+        spec = BY_NAME[f"camera_{option}"]
+        assert spec.low is not None
+        assert spec.high is not None
+        if degrees is not None and spec.objection(math.radians(degrees)) is not None:
+            low, high = math.ceil(math.degrees(spec.low)), math.floor(math.degrees(spec.high))
+            raise UserError(f"--{option} is {degrees:g} degrees: use {low} to {high}")
 
 
 def _checked(values: dict[str, Value]) -> dict[str, Value]:
