@@ -10,7 +10,7 @@ from nav_vlm_node.vlm.prompt import IGNORE, encode_prompts
 from nav_vlm_training.augment.example import Example
 from nav_vlm_training.augment.plan import Augment, Pool
 from nav_vlm_training.data.samples import read_dataset
-from nav_vlm_training.fit.batches import drawn, parts, rows_of, updates_of
+from nav_vlm_training.fit.batches import drawn, parts, rows_of, updates_of, without_tokens
 from tests.nav_vlm_training.datasets import make_dataset
 from tests.tiny_models import NUM_QUERY_TOKENS, Language, tiny_model, tiny_tokenizer
 
@@ -113,3 +113,11 @@ def test_rows_learn_the_answer_and_nothing_else(language: Language, frames: int)
     else:
         assert (labels[:, : frames * NUM_QUERY_TOKENS] == IGNORE).all()
         assert (mask[:, -1] == 1).all()  # on the left: the last place is real in every row
+
+
+def test_answers_that_the_model_cannot_spell(language: Language) -> None:
+    tokenizer = tiny_tokenizer(language)
+    spelled_in_bytes = language == "opt"
+    found = without_tokens(tokenizer, ["Turn left.", "向左转。", "Move 2 metres."])
+    assert found == ([] if spelled_in_bytes else [1])
+    assert without_tokens(tokenizer, []) == []

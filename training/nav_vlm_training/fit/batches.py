@@ -61,6 +61,15 @@ def rows_of(
     return ids, mask, encode_targets(tokenizer, answers)
 
 
+def without_tokens(tokenizer: PreTrainedTokenizerBase, answers: Sequence[str]) -> list[int]:
+    """The places of answers with letters that the tokenizer has no token for: a model learns <unk> in their place."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None or not answers:
+        return []
+    rows = tokenizer(list(answers), add_special_tokens=False)["input_ids"]
+    return [place for place, row in enumerate(rows) if unknown in row]
+
+
 @functools.lru_cache(maxsize=4)
 def _order(count: int, seed: int, epoch: int, weights: tuple[float, ...] | None) -> npt.NDArray[np.int64]:
     rng = np.random.default_rng([seed, 3, epoch])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from nav_vlm_training.augment.rephrase import Rephraser, rephrase_all
 from nav_vlm_training.data.balance import sampling_weights
 from nav_vlm_training.data.samples import Dataset, Pictures, Sample, read_dataset, select
 from nav_vlm_training.evaluation.shots import choose_shots, with_shots
+from nav_vlm_training.fit.batches import without_tokens
 from nav_vlm_training.fit.config import FitConfig, to_json
 from nav_vlm_training.fit.features import Eyes, FeatureCache
 from nav_vlm_training.fit.processes import Processes
@@ -104,6 +106,8 @@ def set_up(plan: FitPlan, processes: Processes) -> Setup:
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     processes.same_weights(list(trained.values()))
     weights = model_sha256(card.weights)
+    if processes.first:
+        _warn_of_letters(tokenizer, learnt, plan)
     examples = [Example(sample, sample.question.strip(), sample.text.strip()) for sample in learnt]
     cache = FeatureCache(plan.cache or plan.run / "features") if plan.cached and _can_cache(variant) else None
     eyes = Eyes(
@@ -115,6 +119,7 @@ def set_up(plan: FitPlan, processes: Processes) -> Setup:
         "config": to_json(config), "trained": trained_counts(model), "prompt": PROMPT_TEMPLATE,
         "model": card.name, "model_sha256": weights,
         "data": data.name, "data_sha256": data.sha256, "learnt": len(learnt), "validated": len(val),
+        "rephraser": _rephraser_sha256(plan) if config.rephrase else None,
         "device": str(processes.device), "processes": processes.world,
         **results.record(plan.command, seeds={"fit": config.seed}, packages=PACKAGES),
     }  # fmt: skip
@@ -133,13 +138,28 @@ def device_of(plan: FitPlan) -> torch.device:
 def _split(data: Dataset, split: str, limit: int, plan: FitPlan) -> list[Sample]:
     if split not in data.splits:
         raise UserError(
-            f"{plan.data} has no questions in the split {split!r}; make the data with nav-vlm-train prepare"
+            f"{plan.data} has no questions in the split {split!r}, only in {', '.join(data.splits)}; divide it anew: "
+            "nav-vlm-train prepare --from sim --splits train=0.8,val=0.1,test=0.1"
         )
     chosen = select(data.samples, (split,), limit, plan.config.seed)
     for sample in chosen:
         if not sample.text.strip():
             raise UserError(f'{plan.data} line {sample.number + 1} has no answer to learn from; give it a "text"')
     return chosen
+
+
+def _warn_of_letters(tokenizer: PreTrainedTokenizerBase, learnt: Sequence[Sample], plan: FitPlan) -> None:
+    odd = without_tokens(tokenizer, [sample.text.strip() for sample in learnt])
+    if odd:
+        print(
+            f"{len(odd)} of {len(learnt)} answers hold letters that the model has no token for: it learns <unk>. The "
+            f"first is in line {learnt[odd[0]].number + 1} of {plan.data}; spell them otherwise, or take another base",
+            file=sys.stderr,
+        )
+
+
+def _rephraser_sha256(plan: FitPlan) -> str | None:
+    return model_sha256(tuple(sorted(plan.rephraser.glob("*.safetensors")))) if plan.rephraser else None
 
 
 def _shots(
