@@ -115,17 +115,21 @@ def answer_all(
     ledger: Ledger,
     *,
     name: str,
+    key: str,
     quiet: bool,
 ) -> list[Instruction]:
-    """One Instruction for each item, by the node's pipeline, with the node's clock held at the look."""
+    """One Instruction for each item, by the node's pipeline, with the node's clock held at the look.
+
+    name: of the model, for people. key: the same, and no other model's, by which the ledger keeps its answers.
+    """
     guide = Guide(engine, options)
     answers = []
     for item in tqdm(items, desc=name, unit="question", disable=quiet, dynamic_ncols=True):
-        key = f"{name} {item.question.query_id} {item.question.time}"
-        answer = ledger.get(key)
+        asked = f"{key} {item.question.query_id} {item.question.time}"
+        answer = ledger.get(asked)
         if answer is None:
             answer = _answer(item, frames, guide)
-            ledger.put(key, answer)
+            ledger.put(asked, answer)
         answers.append(answer)
     return answers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,17 @@ class Chosen:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{Path(self.directory).name}, {self.adapter or 'base'}"
+        return self.tail(1, 1)
+
+    @property
+    def key(self) -> str:
+        """Another one for every other model or adapter, also where directories are named alike."""
+        return json.dumps([str(Path(self.directory).absolute()), self.adapter])
+
+    def tail(self, of_model: int, of_adapter: int) -> str:
+        """For people: so many last parts of the model's directory, and of the adapter's where it is one."""
+        model, adapter = Path(self.directory).absolute().parts, Path(self.adapter).parts
+        return f"{Path(*model[-of_model:])}, {Path(*adapter[-of_adapter:]) if adapter else 'base'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,8 @@ def _replay(wanted: Replay) -> dict[str, Any]:
         frames = Frames(bag, decoder, contents)
         run = _run(wanted, wanted.chosen, items, frames, values, ledger)
         other = None if wanted.against is None else _run(wanted, wanted.against, items, frames, values, ledger)
+        if other is not None and wanted.against is not None and run.name == other.name:
+            run, other = _told_apart(run, wanted.chosen, other, wanted.against)
         rows = rows_of(items, run, other)
         report |= _about(wanted, bag, contents, run, other, [*plan.notes, *bag.notes, *decoder.notes, *contents.notes])
         report["parameters"] = values
@@ -154,11 +166,26 @@ def _run(
     engine = load(chosen, wanted.device, wanted.dtype)
     try:
         options = guide_options(values)
-        answers = answer_all(items, frames, engine, options, ledger, name=chosen.name, quiet=wanted.quiet)
+        answers = answer_all(
+            items, frames, engine, options, ledger, name=chosen.name, key=chosen.key, quiet=wanted.quiet
+        )
         info = engine.info
         return Run(f"{info.model}, {info.adapter or 'base'}", answers, info.device, info.dtype)
     finally:
         engine.close()
+
+
+def _told_apart(run: Run, chosen: Chosen, other: Run, against: Chosen) -> tuple[Run, Run]:
+    """Two models of one name, as two trainings give it, under as much of their paths as tells which is which."""
+    longest = max(
+        len(Path(path).absolute().parts) for each in (chosen, against) for path in (each.directory, each.adapter)
+    )
+    for parts in range(1, longest + 1):
+        shown = (1, parts) if chosen.directory == against.directory else (parts, 1)
+        names = chosen.tail(*shown), against.tail(*shown)
+        if names[0] != names[1]:
+            return replace(run, name=names[0]), replace(other, name=names[1])
+    return run, other
 
 
 def load(chosen: Chosen, device: str, dtype: str) -> Engine:
@@ -188,7 +215,7 @@ def _about(
     topic, count = contents.image_topic, len(contents.times)
     seconds = (contents.times[-1] - contents.times[0]) / NANOSECONDS if count else 0.0
     about: dict[str, Any] = {
-        "bag": wanted.bag.name,
+        "bag": bag.name,
         "start_s": contents.start / NANOSECONDS,
         "duration_s": (contents.stop - contents.start) / NANOSECONDS,
         "topics": {each.name: {"type": each.msgtype, "messages": each.count} for each in bag.topics},

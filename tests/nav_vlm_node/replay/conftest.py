@@ -20,15 +20,17 @@ def by_picture(image: Any, query: str) -> str:
 
 
 class Loader:
-    """Stands in for load_engine: engines by the adapter's name; keeps them."""
+    """Stands in for load_engine: engines by the model's directory or the adapter's name; keeps them."""
 
     def __init__(self) -> None:
+        self.by_model: dict[str, Any] = {}
         self.by_adapter: dict[str, Any] = {}
         self.on_token: Callable[[int], None] | None = None
         self.made: list[ScriptedEngine] = []
 
     def __call__(self, model: str, adapter: str, device: str, dtype: str) -> ScriptedEngine:
-        engine = ScriptedEngine(self.by_adapter.get(adapter, by_picture), on_token=self.on_token)
+        answers = self.by_model.get(model, self.by_adapter.get(adapter, by_picture))
+        engine = ScriptedEngine(answers, on_token=self.on_token)
         self.made.append(engine)
         return engine
 
