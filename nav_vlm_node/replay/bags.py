@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ class Bag:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = Path(os.path.abspath(path)).name  # also of "." and ".."
         self.notes: list[str] = []
         self._storages: list[tuple[Path, Storage]] = []
         if not path.exists():
@@ -34,7 +36,7 @@ class Bag:
                 if not _undefined(error):
                     self.notes.append(f"the bag is not whole: {self._said(error)}; its files are read one by one")
         elif path.is_dir():
-            self.notes.append(f"bag {path.name} has no metadata.yaml; its files are read as they are")
+            self.notes.append(f"bag {self.name} has no metadata.yaml; its files are read as they are")
         self._open_files()
 
     def __enter__(self) -> Bag:
@@ -154,7 +156,8 @@ class Bag:
         self._storages[index] = (file, self._remains(file, f"is damaged ({self._said(error)})"))
 
     def _said(self, error: Exception) -> str:
-        return one_line(error).replace(str(self.path.resolve()), self.path.name).replace(str(self.path), self.path.name)
+        said = one_line(error).replace(str(self.path.resolve()), self.name)
+        return said.replace(str(self.path), self.name) if self.path.name else said  # a "." is everywhere
 
     def _note(self, line: str) -> None:
         if line not in self.notes:

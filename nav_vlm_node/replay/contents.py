@@ -101,7 +101,7 @@ def choose_image_topic(
     if not found:
         there = ", ".join(f"{topic.name} ({topic.msgtype})" for topic in topics)[:300] or "nothing"
         return None, f"the bag has no image topic (sensor_msgs Image or CompressedImage); it holds {there}"
-    best = max(found, key=lambda topic: topic.count)
+    best = max(found, key=lambda topic: ("depth" not in topic.name.lower(), topic.count))
     note = f"the bag has several image topics: {names}; {best.name} is used, choose with --image-topic"
     return best, note if len(found) > 1 else ""
 
@@ -151,6 +151,7 @@ class _Reader:
         self._images: list[tuple[int, int]] = []
         self._last_info: dict[str, bytes] = {}
         self._timeless = 0
+        self._damaged: dict[str, tuple[str, int]] = {}  # by topic: what is wrong with the first one, and how many
 
     def take(self, raw: Raw) -> None:
         if not 0 <= raw.time <= MAX_TIME:
@@ -168,8 +169,8 @@ class _Reader:
         try:
             self._keep(raw, kind, self._decoder.decode(raw, kind))
         except UserError as error:
-            if len(self._found.notes) < 20:
-                self._found.notes.append(str(error))
+            first, count = self._damaged.get(raw.topic, (str(error), 0))
+            self._damaged[raw.topic] = (first, count + 1)
 
     def _keep(self, raw: Raw, kind: str, message: Any) -> None:
         found = self._found
@@ -187,6 +188,8 @@ class _Reader:
 
     def finished(self) -> Contents:
         found = self._found
+        for first, count in self._damaged.values():
+            found.notes.append(f"{first}; left out on this topic: {count}")
         told = [*(each.time for each in found.asked), *(each.time for each in found.live)]
         every = sorted([*(time for time, _ in self._images), *told])
         low, high = largest_cluster(every)

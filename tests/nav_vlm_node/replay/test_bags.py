@@ -208,6 +208,33 @@ def test_several_image_topics(replayed: Replayed, tmp_path: Path, storage: str, 
         replayed(tmp_path / "bag", given={"image_topic": "/front/image_raw"}, **options)
 
 
+def test_a_depth_camera_is_not_what_is_looked_at(replayed: Replayed, tmp_path: Path) -> None:
+    with recording(tmp_path / "bag") as bag:
+        for number in range(20):
+            bag.image(number, ns(0.1 * number), topic="/camera/aligned_depth_to_color/image_raw")
+            if number != 3:  # the colour camera lost one
+                bag.image(number, ns(0.1 * number), topic="/camera/color/image_raw")
+        bag.query("Where is the door?", ns(0.95))
+    report = replayed(tmp_path / "bag")
+    assert report["images"]["topic"] == "/camera/color/image_raw"
+    assert "/camera/color/image_raw is used, choose with --image-topic" in report["notes"][0]
+
+
+def test_messages_without_content_are_one_line_for_each_topic(replayed: Replayed, tmp_path: Path) -> None:
+    with recording(tmp_path / "bag") as bag:
+        for number in range(20):
+            bag.image(number, ns(0.1 * number))
+            bag.put_bytes("/query", ns(0.1 * number), b"", "nav_vlm_msgs/msg/Query")
+            bag.put_bytes("/camera_info", ns(0.1 * number), b"", "sensor_msgs/msg/CameraInfo")
+        bag.query("Where is the door?", ns(0.95))
+    report = replayed(tmp_path / "bag")
+    assert report["status"] == {"OK": 1}
+    queries, infos = sorted(report["notes"], reverse=True)
+    assert queries.startswith("a message on /query is damaged (")
+    assert queries.endswith("; left out on this topic: 20")
+    assert infos.startswith("a message on /camera_info is damaged (")
+
+
 def test_unknown_types(replayed: Replayed, tmp_path: Path) -> None:
     with recording(tmp_path / "bag", "sqlite3") as bag:
         bag.image(0, ns(0))

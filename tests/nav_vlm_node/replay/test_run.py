@@ -121,6 +121,26 @@ def test_two_models_side_by_side(replayed: Replayed, loader: Loader, tmp_path: P
     assert "1 of 2 answers differ" in page
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "names"),
+    [
+        (Chosen("one/walks"), Chosen("two/walks"), ("one/walks, default", "two/walks, default")),
+        (Chosen("m", "one/guide"), Chosen("m", "two/guide"), ("m, one/guide", "m, two/guide")),
+    ],
+)
+def test_two_of_one_name_are_two(
+    replayed: Replayed, loader: Loader, tmp_path: Path, one: Chosen, two: Chosen, names: tuple[str, str]
+) -> None:
+    """As the checkpoints of two trainings: neither is given the other's answers, nor the other's name."""
+    asked = {"Where is the door?": "Stop.", "How do I get to the exit?": "Door ahead at 2 metres."}
+    for table, which in ((loader.by_model, "one/walks"), (loader.by_adapter, "one/guide")):
+        table[which] = asked
+    report = replayed(make_bag(tmp_path / "bag"), chosen=one, against=two)
+    assert [len(engine.queries) for engine in loader.made] == [2, 2]
+    assert [entry["same_as_against"] for entry in report["answers"]] == [False, False]
+    assert (report["model"], report["against_model"]) == names
+
+
 def test_reference_steps_are_scored(replayed: Replayed, loader: Loader, tmp_path: Path) -> None:
     loader.by_adapter["default"] = {"Where is the door?": "Turn left 30 degrees, then move 4 metres to the door."}
     questions = tmp_path / "questions.yaml"
@@ -207,6 +227,28 @@ def test_the_parameters_of_the_node_count(replayed: Replayed, tmp_path: Path) ->
     report = replayed(make_bag(tmp_path / "bag"), given={"params_file": str(params)})
     assert report["status"] == {"OK": 1, "STALE_IMAGE": 1}
     assert report["parameters"]["max_image_age"] == 0.04
+
+
+def test_where_one_stands_is_a_bag_too(replayed: Replayed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (make_bag(tmp_path / "walk") / "metadata.yaml").unlink()
+    cut = data_file(tmp_path / "walk")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    questions = tmp_path / "questions.yaml"
+    questions.write_text("- {time: 0.1, question: 'Where is the door?'}")
+    monkeypatch.chdir(tmp_path / "walk")
+    report = replayed(Path(), questions=questions)
+    assert report["bag"] == "walk"
+    assert report["notes"][0] == "bag walk has no metadata.yaml; its files are read as they are"
+    assert report["notes"][1].startswith("walk.mcap has no proper end (")
+    assert "walk" not in report["notes"][1].removeprefix("walk.mcap")
+    assert "<h1>Replay of walk</h1>" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+
+
+def test_a_question_that_is_no_text_is_on_the_page_too(replayed: Replayed, tmp_path: Path) -> None:
+    questions = tmp_path / "questions.yaml"
+    questions.write_text('- {time: 0.95, question: "Where is \\ud800?"}\n')
+    assert replayed(make_bag(tmp_path / "bag"), questions=questions)["status"] == {"INVALID_QUERY": 1}
+    assert "<h3>Where is ??</h3>" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
 def test_a_single_file_is_a_bag_too(replayed: Replayed, tmp_path: Path) -> None:
