@@ -18,7 +18,7 @@ from nav_vlm_node.replay.answering import Frames
 from nav_vlm_node.replay.contents import NANOSECONDS, Contents
 from nav_vlm_node.replay.drawing import Canvas, jpeg, upright
 from nav_vlm_node.replay.figures import Row
-from nav_vlm_node.replay.plots import mark_of, spread_plot, timeline
+from nav_vlm_node.replay.plots import mark_of, scrolling, spread_plot, timeline
 from nav_vlm_node.replay.style import STYLE
 from nav_vlm_node.score import MEASURES
 
@@ -36,7 +36,7 @@ def write_page(
     """Card by card to the disk: pictures of a long bag are never in memory together. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        with draft.open("w", encoding="utf-8") as file:
+        with draft.open("w", encoding="utf-8", errors="replace") as file:
             for part in _parts(report, rows, contents, frames, options):
                 file.write(part)
         os.replace(draft, path)
@@ -50,7 +50,7 @@ def _parts(
     title = escape(f"Replay of {report['bag']}")
     yield (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head><body>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><style>{STYLE}</style></head><body><main>'
     )
     yield _head(report, title)
     yield f"<h2>When</h2>{timeline(rows, contents)}"
@@ -72,7 +72,8 @@ def _parts(
     yield f"<h3>Age of the images</h3>{spread_plot(ages, 's', float(report['parameters']['max_image_age']))}"
     kept = ("command", "commit", "date", "machine", "versions", "device", "dtype", "images", "topics", "parameters")
     facts = {name: report[name] for name in kept if name in report}
-    yield f"<h2>How this was made</h2><pre>{escape(json.dumps(facts, indent=1))}</pre></body></html>\n"
+    made = escape(json.dumps(facts, indent=1))
+    yield f'<h2>How this was made</h2><pre tabindex="0">{made}</pre></main></body></html>\n'
 
 
 def _head(report: Mapping[str, Any], title: str) -> str:
@@ -111,12 +112,13 @@ def _measured(report: Mapping[str, Any]) -> str:
     lines.append(("latency, p50 and p95", [_pair(side["latency_s"]) for _, side in sides]))
     if "live" in report:
         lines.append(("equal to the answer in the bag", [_interval(report["live"]["equal_answer"])]))
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("", *(name for name, _ in sides)))
+    head = "<td></td>" + "".join(f'<th scope="col">{escape(name)}</th>' for name, _ in sides)
     body = "".join(
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, cells in lines
     )
-    return f'<h2>Measured</h2><div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
+    table = scrolling("Measured", f"<table><tr>{head}</tr>{body}</table>")
+    return f"<h2>Measured</h2>{table}"
 
 
 def _legend(report: Mapping[str, Any]) -> str:
@@ -162,8 +164,10 @@ def _card(
 
 def _picture(row: Row, frames: Frames | None, options: GuideOptions) -> str:
     look = row.item.look
-    if frames is None or look.position is None:
-        return f'<p class="blank">{"" if look.position is not None else "no image"}</p>'
+    if look.position is None:
+        return '<p class="blank">no image</p>'
+    if frames is None:
+        return '<p class="blank">not shown</p>'
     try:
         frame = frames.frame(look.position, look.time)
     except UserError as error:
@@ -176,7 +180,8 @@ def _picture(row: Row, frames: Frames | None, options: GuideOptions) -> str:
     data, width, height = jpeg(upright(frame.image, options.rig))
     source = f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"
     size = f'width="{width}" height="{height}"'
-    return f'<figure><img alt="what the camera saw" {size} src="{source}">{canvas.svg(layers)}</figure>'
+    image = f'<img alt="what the camera saw; the answers are drawn into it" {size} src="{source}">'
+    return f"<figure>{image}{canvas.svg(layers)}</figure>"
 
 
 def _line(name: str, title: str, answer: Instruction) -> str:

@@ -43,7 +43,7 @@ def timeline(rows: Sequence[Row], contents: Contents) -> str:
         return LEFT + across * min(max((time - start) / NANOSECONDS / seconds, 0.0), 1.0)
 
     parts = [_axis(0.0, seconds, lambda value: LEFT + across * value / seconds, 150, "s from the bag's start")]
-    bins = 200
+    bins = min(200, max(1, len(contents.times) // 5))  # with fewer in each a steady camera seems to have gaps
     counts = np.histogram((np.array(contents.times, np.int64) - start) / NANOSECONDS, bins, (0.0, seconds))[0]
     highest = max(int(counts.max()), 1)
     for at, count in enumerate(counts):
@@ -57,13 +57,13 @@ def timeline(rows: Sequence[Row], contents: Contents) -> str:
     parts.append(f'<text x="{LEFT - 8}" y="60" class="end">questions</text>')
     for number, row in enumerate(rows):
         place, mark = x(row.item.question.time), mark_of(row.answer.status)
-        title = escape(f"{row.item.question.text} {row.answer.status.name}")
+        title = escape(f"{row.item.question.text} {row.answer.status.name}{', differs' if row.differs else ''}")
         ring = f'<circle class="differs" cx="{place:.1f}" cy="55" r="10"/>' if row.differs else ""
         parts.append(
             f'<a href="#q{number}"><title>{title}</title><line class="{mark}" x1="{place:.1f}" y1="55" '
             f'x2="{place:.1f}" y2="96"/><circle class="{mark}" cx="{place:.1f}" cy="55" r="6"/>{ring}</a>'
         )
-    return _svg(200, "when images came and questions were asked", parts)
+    return _svg(200, "when images came and questions were asked", parts, role="group")
 
 
 def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, limit: float | None = None) -> str:
@@ -110,8 +110,12 @@ def _axis(low: float, high: float, x: object, y: int, unit: str) -> str:
     return "".join(parts)
 
 
-def _svg(height: int, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="plot" viewBox="0 0 {WIDE} {height}" role="img"><title>{escape(title)}</title>'
-        f"{''.join(parts)}</svg>"
-    )
+def _svg(height: int, title: str, parts: Sequence[str], *, role: str = "img") -> str:
+    """role: "group" where there are links inside, for which a screen reader does not look in an "img"."""
+    inside = f"<title>{escape(title)}</title>{''.join(parts)}"
+    return scrolling(title, f'<svg class="plot" viewBox="0 0 {WIDE} {height}" role="{role}">{inside}</svg>')
+
+
+def scrolling(title: str, inside: str) -> str:
+    """What is wider than a phone, so that its words stay readable: scrolled by itself, with the keyboard too."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(title)}">{inside}</div>'

@@ -44,7 +44,8 @@ svg.over{position:absolute;inset:0;width:100%;height:100%;border-radius:8px;over
 .over .tip,.over .thing{fill:currentColor;stroke:#fff;stroke-width:2}
 .over .thing{fill:none;stroke:currentColor;stroke-width:4;paint-order:stroke}
 .over rect{fill:#fff;stroke:currentColor;stroke-width:1} .over text{fill:currentColor}
-svg.plot{display:block;width:100%;height:auto;background:var(--card);border:1px solid var(--line);border-radius:10px}
+svg.plot{display:block;width:100%;min-width:900px;height:auto;background:var(--card);border:1px solid var(--line);
+border-radius:10px}
 .plot text{fill:var(--faint);font-size:14px} .plot text.end{text-anchor:end}
 .plot text.answer,.plot text.against,.plot text.live{fill:currentColor}
 .axis{stroke:var(--faint)} .grid{stroke:var(--line)} .bar{fill:var(--line)}

@@ -88,7 +88,13 @@ def test_a_browser_shows_it(replayed: Replayed, loader: Loader, tmp_path: Path) 
         pictures: all('img').filter(i => i.complete && i.naturalWidth > 0 && seen(i)).length, over,
         paths: all('svg.over polyline.line').length, links: all('svg.plot a').length,
         led: all('svg.plot a').every(a => document.querySelector(a.getAttribute('href'))),
-        wide: document.documentElement.scrollWidth <= window.innerWidth };
+        wide: document.documentElement.scrollWidth <= window.innerWidth,
+        unreached: all('div.scroll, pre').filter(e => e.tabIndex !== 0).length,  // by the keyboard
+        unheard: all('[role=img] a, th:not([scope]), img:not([alt])').length };  // by a screen reader
+      document.body.style.width = '360px';  // a phone
+      const pixels = t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a;
+      facts.small = all('svg.plot text').filter(t => pixels(t) < 11).length;
+      facts.wide &&= document.documentElement.scrollWidth <= window.innerWidth;
       document.body.setAttribute('data-facts', JSON.stringify(facts));
     """
     elements = dom(page, act=script)
@@ -97,7 +103,7 @@ def test_a_browser_shows_it(replayed: Replayed, loader: Loader, tmp_path: Path) 
     facts = json.loads(found[1].replace("&quot;", '"').replace("&amp;", "&"))
     assert facts == {
         "title": "Replay of bag", "cards": 3, "plots": 3, "pictures": 2, "over": True, "paths": facts["paths"],
-        "links": 3, "led": True, "wide": True,
+        "links": 3, "led": True, "wide": True, "unreached": 0, "unheard": 0, "small": 0,
     }  # fmt: skip
     assert facts["paths"] >= 3
 
