@@ -136,3 +136,12 @@ def test_a_line_may_name_the_pictures_before_its_own(data: Path, tmp_path: Path)
     path.write_text(json.dumps({**line, "earlier": ["images/none.png"]}) + "\n")
     with pytest.raises(UserError, match=r"1 pictures of .* are missing, the first is images/none\.png"):
         read_dataset(tmp_path)
+
+
+def test_a_file_in_the_caches_place_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("notes")
+    cache = FeatureCache(tmp_path / "file")
+    assert cache.get("ab" * 32) is None
+    with pytest.raises(UserError, match="give another --cache, or --cache none"):
+        cache.put("ab" * 32, torch.zeros(2))
+    assert (tmp_path / "file").read_text() == "notes"
