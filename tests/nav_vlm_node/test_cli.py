@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -134,8 +136,8 @@ def test_what_doctor_says_of_pip_works_where_it_is_said(
 ) -> None:
     """Ubuntu 24.04's own Python refuses `pip install`; one in a virtual environment does not."""
     (tmp_path / "EXTERNALLY-MANAGED").touch()
-    monkeypatch.setattr(doctor.sysconfig, "get_path", lambda name: str(tmp_path))
-    monkeypatch.setattr(doctor.sys, "base_prefix", doctor.sys.prefix if managed else "/usr")
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix if managed else "/usr")
     assert ("--break-system-packages" in doctor.pip("peft")) == managed
     assert doctor.pip("peft").endswith(" peft")
 

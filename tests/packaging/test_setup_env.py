@@ -151,7 +151,12 @@ def test_an_environment_of_its_own_is_replaced_also_one_that_was_stopped_halfway
     with pytest.raises(KeyboardInterrupt):
         setup_env.Environment(venv).create(None)
     made: list[list[str]] = []
-    monkeypatch.setattr(setup_env.subprocess, "call", lambda command: made.append(command) or 0)
+
+    def done(command: list[str]) -> int:
+        made.append(command)
+        return 0
+
+    monkeypatch.setattr(setup_env.subprocess, "call", done)
     setup_env.Environment(venv).create(None)
     assert made
     assert made[0][-1] == str(venv)
