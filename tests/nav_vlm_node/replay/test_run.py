@@ -135,8 +135,19 @@ def test_two_of_one_name_are_two(
     asked = {"Where is the door?": "Stop.", "How do I get to the exit?": "Door ahead at 2 metres."}
     for table, which in ((loader.by_model, "one/walks"), (loader.by_adapter, "one/guide")):
         table[which] = asked
-    report = replayed(make_bag(tmp_path / "bag"), chosen=one, against=two)
-    assert [len(engine.queries) for engine in loader.made] == [2, 2]
+    bag, begun = make_bag(tmp_path / "bag"), [0]
+
+    def stop_at_the_third(token: int) -> None:
+        begun[0] += token == 0
+        if begun[0] == 3:
+            raise KeyboardInterrupt
+
+    loader.on_token = stop_at_the_third
+    with pytest.raises(KeyboardInterrupt):  # between the two, so that it goes on with what the first one answered
+        replayed(bag, chosen=one, against=two)
+    loader.on_token = None
+    report = replayed(bag, chosen=one, against=two)
+    assert [len(engine.queries) for engine in loader.made[2:]] == [0, 2]
     assert [entry["same_as_against"] for entry in report["answers"]] == [False, False]
     assert (report["model"], report["against_model"]) == names
 
