@@ -35,6 +35,7 @@ from nav_vlm_node.session.ways import (
 
 LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
+FACED = math.radians(30)  # a remembered door farther aside is turned to and looked at, before it is walked to
 ROUNDS = 2  # ways round to one thing that are tried
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
 
@@ -372,6 +373,9 @@ class Session:
                 return self._saying(instruction, (Step(Action.TURN, turn),))
             self._entered = None
             self._going = self._leads.next_door(place, again=self._looking.roamed >= ROAMS)
+            turn = 0.0 if self._going is None else wrap(heading_to(place, self._going) - place.yaw)
+            if abs(turn) > FACED:
+                return self._saying(instruction, (self._trail.turn(turn),))
         self._looking.turned = 0
         if self._going is not None:
             return self._saying(instruction, self._towards(self._going, place))

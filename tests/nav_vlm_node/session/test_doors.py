@@ -109,8 +109,9 @@ def test_where_one_begins_one_looks_around_before_a_door_is_gone_to() -> None:
         place = place._replace(yaw=wrap(place.yaw + turn_of(guidance)))
         nearer = abs(wrap(place.yaw - math.pi)) < math.radians(10)
         guidance = session.heed(door(0, 3.0) if nearer else NOTHING, place)
-    assert LOOKS - 1 <= turns <= LOOKS
+    assert LOOKS - 1 <= turns <= LOOKS + 1
     assert math.cos(place.yaw + turn_of(guidance)) == pytest.approx(-1.0, abs=0.02), "to that which lies behind"
+    assert abs(turn_of(guidance)) < math.radians(45), "and it was turned to and looked at before"
     signed = said(Status.NOT_VISIBLE, MISSING, *way(0, 4.0, "exit sign"))
     assert not Session().heed(signed, HERE).searching, "a sign tells more than a door"
 
