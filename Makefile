@@ -14,7 +14,7 @@ help:
 	@echo "make test    lint and all tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make gazebo  every world, and ten walks, in a real Gazebo Classic 11 (chroot, root); writes docs/results/gazebo.json"
-	@echo "make clean   remove .venv and everything that was built or written"
+	@echo "make clean   remove .venv and what was built; what you made in runs stays"
 
 setup:
 	@$(PYTHON) tools/setup_env.py
@@ -34,7 +34,7 @@ gazebo: setup
 	@NAV_VLM_GAZEBO_RESULTS=docs/results/gazebo.json $(BIN)/python -m pytest tests/gazebo_classic
 
 clean:
-	rm -rf $(VENV) build demo runs .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf ros2_ws/build ros2_ws/install ros2_ws/log
 	rm -rf *.egg-info training/*.egg-info training/build ros2_ws/src/nav_vlm_sim/*.egg-info ros2_ws/src/nav_vlm_sim/build
 	find nav_vlm_node training ros2_ws/src/nav_vlm_sim tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
