@@ -44,7 +44,7 @@ def test_a_drawn_question_that_two_people_answered(
     out.mkdir()
     images = dict.fromkeys(sample.image for sample in samples)
     assert sum(sample.image in images for sample in read_dataset(data).samples) > 5
-    book = [{"identity": {}}] + [
+    book: list[dict[str, object]] = [{"identity": {}}] + [
         {"system": "model", "image": image, "question": QUESTION, "text": "Turn left.", "confidence": 0.9}
         for image in images
     ]
