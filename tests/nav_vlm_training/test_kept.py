@@ -44,10 +44,8 @@ def test_a_drawn_question_that_two_people_answered(
     out.mkdir()
     images = dict.fromkeys(sample.image for sample in samples)
     assert sum(sample.image in images for sample in read_dataset(data).samples) > 5
-    book: list[dict[str, object]] = [{"identity": {}}] + [
-        {"system": "model", "image": image, "question": QUESTION, "text": "Turn left.", "confidence": 0.9}
-        for image in images
-    ]
+    told = {"system": "model", "question": QUESTION, "text": "Turn left.", "confidence": 0.9}
+    book: list[dict[str, object]] = [{"identity": {}}, *({**told, "image": image} for image in images)]
     (out / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in book))
     monkeypatch.chdir(tmp_path)
     figures = {
