@@ -86,6 +86,7 @@ def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, l
         parts.append(f'<text x="{LEFT - 8}" y="{y + 5:.1f}" class="end">{100 * share:.0f} %</text>')
     if limit is not None:
         parts.append(f'<line class="limit" x1="{x(limit):.1f}" y1="{top}" x2="{x(limit):.1f}" y2="{bottom}"/>')
+    low_right = bottom - 20 * len(known) + 8  # where a curve, which ends at the top, most rarely is
     for number, (name, title, values) in enumerate(known):
         points, n = [(x(values[0]), float(bottom))], len(values)
         for rank, value in enumerate(values, 1):
@@ -94,7 +95,7 @@ def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, l
         points.append((x(high), points[-1][1]))
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline class="curve {name}" points="{line}"/>')
-        label = f'<text class="{name}" x="{WIDE - RIGHT - 6}" y="{top + 24 + 20 * number}" text-anchor="end">'
+        label = f'<text class="{name}" x="{WIDE - RIGHT - 6}" y="{low_right + 20 * number}" text-anchor="end">'
         parts.append(f"{label}{escape(title)}</text>")
     return _svg(245, f"share of answers by {unit}", parts)
 

@@ -20,7 +20,7 @@ h1{font-size:1.9rem;line-height:1.2;margin:0 0 .4rem} h2{font-size:1.4rem;margin
 .legend i{width:26px;height:5px;border-radius:3px;background:currentColor}
 .answer{color:var(--answer)} .against{color:var(--against)} .live{color:var(--live)} .truth{color:var(--truth)}
 .scroll{overflow-x:auto} table{border-collapse:collapse;background:var(--card);font-size:.94rem}
-th,td{text-align:left;padding:.4rem .8rem;border:1px solid var(--line);font-weight:normal}
+th,td{text-align:left;padding:.4rem .8rem;border:1px solid var(--line);font-weight:normal;overflow-wrap:normal}
 td{font-variant-numeric:tabular-nums}
 article{display:grid;grid-template-columns:minmax(0,5fr) minmax(0,6fr);gap:1.2rem;background:var(--card);
 border:1px solid var(--line);border-radius:14px;padding:1.1rem;margin:0 0 1.2rem;scroll-margin-top:1rem}

@@ -93,6 +93,12 @@ def test_a_browser_shows_it(replayed: Replayed, loader: Loader, tmp_path: Path) 
         unheard: all('[role=img] a, th:not([scope]), img:not([alt])').length };  // by a screen reader
       document.body.style.width = '360px';  // a phone
       const pixels = t => parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a;
+      facts.over &&= all('svg.plot').every(p => [...p.querySelectorAll('polyline')].every(l => {
+        const at = p.createSVGPoint();  // no curve goes through the words
+        return [...p.querySelectorAll('text[class]:not(.end)')].every(t => { const b = t.getBBox();
+          return [...Array(99).keys()].every(n => { at.x = b.x + b.width * n / 98; at.y = b.y + b.height / 2;
+            return !l.isPointInStroke(at); }); }); }));
+      facts.torn = all('th').filter(t => getComputedStyle(t).overflowWrap !== 'normal').length;
       facts.small = all('svg.plot text').filter(t => pixels(t) < 11).length;
       facts.wide &&= document.documentElement.scrollWidth <= window.innerWidth;
       document.body.setAttribute('data-facts', JSON.stringify(facts));
@@ -103,7 +109,7 @@ def test_a_browser_shows_it(replayed: Replayed, loader: Loader, tmp_path: Path) 
     facts = json.loads(found[1].replace("&quot;", '"').replace("&amp;", "&"))
     assert facts == {
         "title": "Replay of bag", "cards": 3, "plots": 3, "pictures": 2, "over": True, "paths": facts["paths"],
-        "links": 3, "led": True, "wide": True, "unreached": 0, "unheard": 0, "small": 0,
+        "links": 3, "led": True, "wide": True, "unreached": 0, "unheard": 0, "small": 0, "torn": 0,
     }  # fmt: skip
     assert facts["paths"] >= 3
 
