@@ -17,7 +17,7 @@ from nav_vlm_node.session.leaves import Leaves
 from nav_vlm_node.session.looking import HERE, LOOK, Looking
 from nav_vlm_node.session.sightings import Sightings
 from nav_vlm_node.session.sought import NEAR, REACHED, Sought
-from nav_vlm_node.session.trail import IN_WAY, LEG, Place, Spot, Trail, along, apart, beyond, heading_to
+from nav_vlm_node.session.trail import LEG, Place, Spot, Trail, apart, beyond, heading_to
 from nav_vlm_node.session.warned import MOVES, Warned
 from nav_vlm_node.session.ways import (
     Steps,
@@ -35,7 +35,6 @@ from nav_vlm_node.session.ways import (
 
 LOOKED = (Status.OK, Status.NOT_VISIBLE, Status.UNSURE, Status.POOR_IMAGE)  # of answers about a picture
 EDGE = math.radians(45)  # a door so far aside, at the edge of most views, is turned to however often it was seen
-FACED = math.radians(30)  # a remembered door farther aside is turned to and looked at, before it is walked to
 ROUNDS = 2  # ways round to one thing that are tried
 ROAMS = 2  # legs to where nobody was yet, before a door is gone back through
 
@@ -69,7 +68,7 @@ class Session:
     _warned: Warned = field(default_factory=Warned)
     _going: Clue | None = None  # what the wearer is on the way to; the goal itself where it was in view
     _via: Clue | None = None  # the open door through which the goal was in view, with its leaf in the straight way
-    _entered: Place | None = None  # where the wearer came into the room, and has not looked around yet
+    _entered: Place | None = None  # behind a door, and not looked around there yet
     _detour: Detour = field(default_factory=Detour)
     _blind: int = 0  # pictures in a row that show nothing
 
@@ -83,8 +82,6 @@ class Session:
         if instruction.status is Status.POOR_IMAGE:
             return self._unseeing(instruction, place)
         self._blind = 0
-        if not self._trail.places:
-            self._entered = place
         self._trail.arrive(place)
         self._notice_doors(place)
         self._leaves.heed(instruction, place)
@@ -261,19 +258,12 @@ class Session:
         return self._by_door(door, instruction, place)
 
     def _door_before(self, spot: Spot, place: Place, ask: Ask | None) -> Clue | None:
-        """The open door that is gone through to a spot. Where a leaf stands in the straight way there, it may be beside
-        that way. One that a look has shown stays so until another look shows otherwise."""
-        gap = apart(place, spot)
-        leaf = self._leaves.between(place, spot) is not None
-        if ask is None or not (leaf or gap > LEG):
+        """The open door that is gone through to a spot, where a leaf stands in the straight way there."""
+        if ask is None or self._leaves.between(place, spot) is None:
             return self._via
         door, reach = self._asked_for_door(place, ask)
-        if door is None or door.visits:
-            return self._via
-        ahead, aside = along(place, heading_to(place, spot), door)
-        if (leaf and BEFORE < reach < gap + SAME) or (BEFORE < ahead < gap - IN_WAY and abs(aside) < IN_WAY):
-            return door
-        return self._via
+        far = apart(place, spot) + SAME
+        return self._via if door is None or door.visits or not BEFORE < reach < far else door
 
     def _on_through_door(self, instruction: Instruction, place: Place, ask: Ask | None) -> Guidance | None:
         """Through the door behind which the goal was in view and is not now, until that was tried often enough."""
@@ -303,7 +293,6 @@ class Session:
         """The way to the open door or sign of the answer; None where there is none, or the wearer has been there."""
         named, direction, _ = seen_in(instruction, (OPEN_DOOR, EXIT_SIGN))
         if named == OPEN_DOOR and self._just_entered(place) and self._going is None:
-            self._leads.of(instruction, place)  # and it is gone to when all has been looked at
             return None
         if named and self._going is not self._sought.seen:
             frame = self._leads.frame_around(place) if named == OPEN_DOOR else None
@@ -373,9 +362,6 @@ class Session:
                 return self._saying(instruction, (Step(Action.TURN, turn),))
             self._entered = None
             self._going = self._leads.next_door(place, again=self._looking.roamed >= ROAMS)
-            turn = 0.0 if self._going is None else wrap(heading_to(place, self._going) - place.yaw)
-            if abs(turn) > FACED:
-                return self._saying(instruction, (self._trail.turn(turn),))
         self._looking.turned = 0
         if self._going is not None:
             return self._saying(instruction, self._towards(self._going, place))

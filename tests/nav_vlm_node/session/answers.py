@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from nav_vlm_node.instruction import Action, Instruction, Status, Step
-from nav_vlm_node.language import Style, render
+from nav_vlm_node.language import render
 from nav_vlm_node.score import told, wrap
-from nav_vlm_node.session import LEG, Guidance, Place, Session
+from nav_vlm_node.session import LEG, Guidance, Place
 
 HERE = Place(0.0, 0.0, 0.0)
 MISSING = Step(Action.NOT_VISIBLE, landmark="exit")
@@ -43,10 +43,3 @@ def leg_from(place: Place, guidance: Guidance) -> Place:
 
 def moves(guidance: Guidance) -> bool:
     return any(step.action is Action.MOVE for step in guidance.instruction.steps)
-
-
-def on_the_way(style: Style | None = None, goal: str = "") -> Session:
-    """A session whose wearer has come on from where they began, so that an open door leads on at once."""
-    session = Session(style or Style(), goal)
-    session.heed(NOTHING, Place(-8.0, 0.0, 0.0))
-    return session

@@ -14,18 +14,7 @@ from nav_vlm_node.session.clues import BEFORE, Clue
 from nav_vlm_node.session.sightings import Sightings
 from nav_vlm_node.session.trail import apart, beyond, heading_to
 from nav_vlm_node.session.ways import AFAR, BACK, OVER, round_about
-from tests.nav_vlm_node.session.answers import (
-    HERE,
-    MISSING,
-    NOTHING,
-    door,
-    leg_from,
-    moves,
-    on_the_way,
-    said,
-    turn_of,
-    way,
-)
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, door, leg_from, moves, said, turn_of, way
 
 DOOR = Place(4.0, 0.0, 0.0)
 CORNER = Place(3.3, 0.6, 0.0)  # to the left of the way to the door
@@ -44,7 +33,7 @@ def stuck(session: Session, seen: Guidance, place: Place = CORNER) -> Guidance:
 @pytest.mark.parametrize("first", [door(0, 4.0), GOAL])
 @pytest.mark.parametrize("side", [1, -1])
 def test_out_of_a_corner_it_goes_back_and_over_and_looks_from_there(first: Instruction, side: int) -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     corner = Place(CORNER.x, side * CORNER.y, 0.0)
     told = stuck(session, session.heed(first, HERE), corner)
     assert moves(told)
@@ -67,7 +56,7 @@ def test_out_of_a_corner_it_goes_back_and_over_and_looks_from_there(first: Instr
 
 def test_the_leaf_tells_on_which_side_there_is_room() -> None:
     """Whoever stands in line with a door and its leaf goes round the leaf, not into its corner."""
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(said(Status.OK, Step(Action.CAUTION, math.radians(-8), 3.3, "open door"), *way(0, 6.0, "exit")), HERE)
     in_line = Place(3.0, 0.02, 0.0)
     back = leg_from(in_line, stuck(session, session.heed(NOTHING, in_line), in_line))
@@ -76,7 +65,7 @@ def test_the_leaf_tells_on_which_side_there_is_room() -> None:
 
 
 def test_no_way_round_leads_to_what_was_warned_of() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(door(0, 4.0), HERE)
     stairs = said(Status.NOT_VISIBLE, MISSING, Step(Action.CAUTION, math.radians(180), 0.8, "stairs"))
     told = session.heed(stairs, CORNER)
@@ -88,7 +77,7 @@ def test_no_way_round_leads_to_what_was_warned_of() -> None:
 
 
 def test_what_is_not_reached_by_two_ways_round_is_given_up() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(door(0, 4.0), HERE)
     rounds, place = 0, CORNER
     for _ in range(60):
@@ -101,7 +90,7 @@ def test_what_is_not_reached_by_two_ways_round_is_given_up() -> None:
 
 
 def test_it_goes_back_along_the_look_and_not_from_where_the_wearer_happened_to_be() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(NOTHING, Place(0.0, 3.0, 0.0))
     told = stuck(session, session.heed(door(0, 4.0), HERE))
     back = leg_from(CORNER, told)
@@ -109,7 +98,7 @@ def test_it_goes_back_along_the_look_and_not_from_where_the_wearer_happened_to_b
 
 
 def test_a_door_that_was_only_asked_for_is_gone_round_to_from_where_the_wearer_was() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(NOTHING, HERE, lambda _: said(Status.OK, *way(0, 4.0, OPEN_DOOR)))
     (session._going,) = session._leads._clues
     back = leg_from(CORNER, stuck(session, session.heed(NOTHING, CORNER)))
@@ -117,7 +106,7 @@ def test_a_door_that_was_only_asked_for_is_gone_round_to_from_where_the_wearer_w
 
 
 def test_where_the_way_is_lost_nobody_goes_round_to_it() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     stuck(session, session.heed(door(0, 4.0), HERE))
     assert session._detour.under_way
     session._going = None
@@ -126,7 +115,7 @@ def test_where_the_way_is_lost_nobody_goes_round_to_it() -> None:
 
 
 def test_between_two_ways_round_what_else_there_is_is_tried() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(door(0, 4.0), HERE)
     ends = []
     for k in range(20):
@@ -138,7 +127,7 @@ def test_between_two_ways_round_what_else_there_is_is_tried() -> None:
 
 
 def test_a_room_that_was_left_is_no_place_to_come_from() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     session.heed(door(0, 1.0), HERE)
     behind = Place(2.4, 0.0, 0.0)
     session.heed(NOTHING, behind)
@@ -170,7 +159,7 @@ def test_a_door_that_was_passed_may_be_gone_round_to_another_time() -> None:
 def test_what_was_not_done_yet_has_met_nothing() -> None:
     """Who asks again at once was not stopped by anything."""
     for undone in (True, False):
-        session = on_the_way(goal="exit")
+        session = Session(goal="exit")
         session.heed(GOAL, HERE)
         if undone:
             session.undone()
@@ -179,7 +168,7 @@ def test_what_was_not_done_yet_has_met_nothing() -> None:
 
 
 def test_a_heading_that_shows_nothing_is_not_turned_to_again() -> None:
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     for degrees in (-112, -46, 30):
         session.heed(NOTHING, Place(0.0, 0.0, math.radians(degrees)))
     wall = Place(0.0, 0.0, math.radians(101))
@@ -192,7 +181,7 @@ def test_a_heading_that_shows_nothing_is_not_turned_to_again() -> None:
 
 def test_a_way_round_begins_its_tries_anew() -> None:
     """It leads farther away before it leads nearer: that is no try that failed."""
-    session = on_the_way(goal="exit")
+    session = Session(goal="exit")
     told = stuck(session, session.heed(door(0, 4.0), HERE))
     (clue,) = session._leads._clues
     assert moves(told)

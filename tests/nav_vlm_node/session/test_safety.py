@@ -16,18 +16,7 @@ from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LOOKS, Guidance, Place, Session
 from nav_vlm_node.session.clues import EXIT_SIGN, seen_in
 from nav_vlm_node.session.trail import TRIES, Trail, beyond
-from tests.nav_vlm_node.session.answers import (
-    HERE,
-    MISSING,
-    NOTHING,
-    UNSURE,
-    door,
-    moves,
-    on_the_way,
-    said,
-    turn_of,
-    way,
-)
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, moves, said, turn_of, way
 
 
 def warning(degrees: float, distance: float, landmark: str = "stairs") -> Step:
@@ -89,7 +78,7 @@ def test_a_thing_is_warned_of_once_and_a_person_only_while_they_are_seen() -> No
 
 
 def test_leaves_of_doors_are_gone_beside_and_not_warned_of_again() -> None:
-    session = on_the_way()
+    session = Session()
     session.heed(said(Status.NOT_VISIBLE, warning(1, 1.5, "open door"), MISSING, *way(0, 3, "open door")), HERE)
     on = session.heed(UNSURE, HERE)
     assert moves(on)
@@ -168,7 +157,7 @@ def test_a_heading_in_which_the_camera_showed_nothing_was_not_looked_at() -> Non
     ],
 )
 def test_half_believed_something_is_said_and_done(steps: tuple[Step, ...], stopped: bool, style: Style) -> None:
-    session = on_the_way(style)
+    session = Session(style)
     if stopped:
         session.heed(door(0, 4.0), HERE)
     guidance = session.heed(said(Status.OK, *steps, confidence=0.9), HERE)
@@ -252,7 +241,7 @@ def test_what_is_not_believed_has_the_name_that_was_asked_for() -> None:
 @pytest.mark.parametrize("leg", [2.0, 4.0, 7.0])
 def test_a_leg_that_ends_far_behind_a_door_has_led_through_it(leg: float) -> None:
     """The wearer of the walks asks again after 2 metres; nobody is told to."""
-    session = on_the_way()
+    session = Session()
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), HERE)
     session.heed(UNSURE, Place(leg, 0.0, 0.0))
     (known,) = session._leads._clues
@@ -260,7 +249,7 @@ def test_a_leg_that_ends_far_behind_a_door_has_led_through_it(leg: float) -> Non
 
 
 def test_who_was_led_to_a_door_and_is_about_behind_it_has_come_through_however_they_went() -> None:
-    session = on_the_way()
+    session = Session()
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), HERE)
     session.heed(UNSURE, Place(3.6, 1.2, 0.0))
     assert session._leads._clues[0].visits == 1
@@ -268,7 +257,7 @@ def test_who_was_led_to_a_door_and_is_about_behind_it_has_come_through_however_t
 
 @pytest.mark.parametrize(("lateral", "through"), [(0.3, True), (1.0, False)])
 def test_a_door_in_the_side_of_a_corridor_is_passed_and_not_gone_through(lateral: float, through: bool) -> None:
-    session = on_the_way()
+    session = Session()
     away = math.degrees(math.atan2(lateral, 4.0))
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(away, math.hypot(4.0, lateral), "open door")), HERE)
     session._going = None  # it was only seen
@@ -283,7 +272,7 @@ def test_far_from_the_door_one_came_through_another_one_leads_at_once() -> None:
     session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 1.0, "open door")), HERE)
     behind = Place(2.0, 0.0, 0.0)
     assert not moves(session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), behind))
-    far = Place(2.0, 20.0, 0.0)
+    far = Place(22.0, 0.0, 0.0)
     assert moves(session.heed(said(Status.NOT_VISIBLE, MISSING, *way(0, 3.0, "open door")), far))
 
 

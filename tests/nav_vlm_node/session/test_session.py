@@ -14,19 +14,7 @@ from nav_vlm_node.language import parse
 from nav_vlm_node.score import told, wrap
 from nav_vlm_node.session import LEG, LOOKS, SURE, TRIES, Guidance, Place, Session
 from nav_vlm_node.session.trail import beyond
-from tests.nav_vlm_node.session.answers import (
-    HERE,
-    MISSING,
-    NOTHING,
-    UNSURE,
-    door,
-    leg_from,
-    moves,
-    on_the_way,
-    said,
-    turn_of,
-    way,
-)
+from tests.nav_vlm_node.session.answers import HERE, MISSING, NOTHING, UNSURE, door, leg_from, moves, said, turn_of, way
 
 
 def test_a_way_to_the_goal_is_told_as_it_is() -> None:
@@ -57,8 +45,8 @@ def test_what_is_half_believed_is_gone_to_for_another_look(goal: str, distance: 
     status, seen = (Status.OK, ()) if goal == "exit" else (Status.NOT_VISIBLE, (MISSING,))
     found = [said(status, *seen, *way(10, d, goal), confidence=SURE - 0.01) for d in (distance, distance - leg + 0.25)]
     sure = replace(found[0], confidence=SURE)
-    assert on_the_way().heed(sure, HERE).searching is False
-    session = on_the_way()
+    assert Session().heed(sure, HERE).searching is False
+    session = Session()
     look = session.heed(found[0], HERE)
     assert look.searching
     assert look.instruction.steps[-2:] == (Step(Action.TURN, math.radians(10)), Step(Action.MOVE, 0.0, leg))
@@ -267,7 +255,7 @@ def test_a_goal_that_leaves_the_picture_is_remembered_but_not_for_ever() -> None
 
 def misled() -> tuple[Session, Place]:
     """Somebody who saw the exit 40 degrees aside, then surely ahead, and is where that was; twice nothing is there."""
-    session, there = on_the_way(), beyond(HERE, 0.0, 3.0)
+    session, there = Session(), beyond(HERE, 0.0, 3.0)
     session.heed(said(Status.OK, *way(40, 6, "exit")), HERE)
     assert not session.heed(said(Status.OK, *way(0, 3, "exit")), HERE).searching, "one sure look ahead was enough"
     for _ in range(2):
