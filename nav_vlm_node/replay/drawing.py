@@ -86,7 +86,8 @@ class Canvas:
             return ""
         pixels = self._floor(route)
         seen = pixels[np.isfinite(pixels).all(axis=1)]
-        inside = seen[(np.abs(seen - [self.width / 2, 0]) < [self.width / 2, self.height]).all(axis=1)]
+        reach = [self.width / 2, self.height - 24 * self._unit]  # a tip at the very edge would be cut
+        inside = seen[(np.abs(seen - [self.width / 2, 0]) < reach).all(axis=1)]
         heading = math.atan2(route[-1, 1] - route[0, 1], route[-1, 0] - route[0, 0])
         if len(inside) < 2:
             ahead = self.width / 2 if heading == 0 else math.nan

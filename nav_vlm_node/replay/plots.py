@@ -74,7 +74,8 @@ def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, l
         return '<p class="faint">nothing was measured</p>'
     high = 1.05 * max([0.001, *(one[2][-1] for one in known), *([limit] if limit else [])])
     low = min(0.0, *(one[2][0] for one in known))
-    across, top, bottom = WIDE - LEFT - RIGHT, 20, 200
+    across, top = WIDE - LEFT - RIGHT, 12 + 20 * len(known)  # below the curves' names
+    bottom = top + 180
 
     def x(value: float) -> float:
         return LEFT + across * (value - low) / (high - low)
@@ -86,7 +87,6 @@ def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, l
         parts.append(f'<text x="{LEFT - 8}" y="{y + 5:.1f}" class="end">{100 * share:.0f} %</text>')
     if limit is not None:
         parts.append(f'<line class="limit" x1="{x(limit):.1f}" y1="{top}" x2="{x(limit):.1f}" y2="{bottom}"/>')
-    low_right = bottom - 20 * len(known) + 8  # where a curve, which ends at the top, most rarely is
     for number, (name, title, values) in enumerate(known):
         points, n = [(x(values[0]), float(bottom))], len(values)
         for rank, value in enumerate(values, 1):
@@ -95,9 +95,9 @@ def spread_plot(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, l
         points.append((x(high), points[-1][1]))
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         parts.append(f'<polyline class="curve {name}" points="{line}"/>')
-        label = f'<text class="{name}" x="{WIDE - RIGHT - 6}" y="{low_right + 20 * number}" text-anchor="end">'
+        label = f'<text class="{name}" x="{WIDE - RIGHT - 6}" y="{20 + 20 * number}" text-anchor="end">'
         parts.append(f"{label}{escape(title)}</text>")
-    return _svg(245, f"share of answers by {unit}", parts)
+    return _svg(bottom + 45, f"share of answers by {unit}", parts)
 
 
 def _axis(low: float, high: float, x: object, y: int, unit: str) -> str:
