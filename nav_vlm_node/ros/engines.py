@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from collections.abc import Mapping
 
+from nav_vlm_node.errors import UserError
 from nav_vlm_node.paths import embedded_model
 from nav_vlm_node.ros.parameter_table import Value
 from nav_vlm_node.vlm.protocol import Engine
@@ -21,10 +24,20 @@ def load_configured_engine(values: Mapping[str, Value]) -> Engine:
     if values["engine_process"]:
         from nav_vlm_node.vlm.supervised import SupervisedEngine
 
-        return SupervisedEngine(*arguments)
+        return SupervisedEngine(*arguments, python=_python(str(values["engine_python"])))
     from nav_vlm_node.vlm.load import load_engine
 
     return load_engine(*arguments)
+
+
+def _python(name: str) -> str | None:
+    """The program that a name or a path means; None for the node's own Python."""
+    if not name:
+        return None
+    found = shutil.which(os.path.expanduser(name))
+    if found is None:
+        raise UserError(f"engine_python {name!r} is no program; give a Python's path, or leave it empty")
+    return found
 
 
 def wait_until_ready(engine: Engine, end: float, cancel: threading.Event) -> bool:

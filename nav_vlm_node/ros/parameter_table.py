@@ -100,6 +100,12 @@ PARAMETERS: tuple[Spec, ...] = (
         "a crash or a hang of the model cannot take the node with it",
     ),
     Spec(
+        name="engine_python",
+        default="",
+        read_only=True,
+        description="the Python of that process, one that has torch, transformers and peft; empty for the node's own",
+    ),
+    Spec(
         name="autostart",
         default=True,
         read_only=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,13 +198,27 @@ def test_a_transition_that_is_not_allowed_changes_nothing(ros: Graph) -> None:
     assert wearer.ask_and_hear().status == Msg.STATUS_OK
 
 
-@pytest.mark.parametrize("process", [True, False])
-def test_the_engine_of_the_parameters(monkeypatch: pytest.MonkeyPatch, process: bool) -> None:
+@pytest.mark.parametrize(
+    ("values", "engine"),
+    [
+        ({}, ("process", {"python": None})),
+        ({"engine_python": sys.executable}, ("process", {"python": sys.executable})),
+        ({"engine_process": False}, ("here", {})),
+    ],
+)
+def test_the_engine_of_the_parameters(
+    monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], engine: tuple[str, dict[str, Any]]
+) -> None:
     made: list[tuple[Any, ...]] = []
-    monkeypatch.setattr("nav_vlm_node.vlm.supervised.SupervisedEngine", lambda *args: made.append(("process", *args)))
-    monkeypatch.setattr("nav_vlm_node.vlm.load.load_engine", lambda *args: made.append(("here", *args)))
-    load_configured_engine({**defaults(), "engine_process": process, "model": "/m", "adapter": "a", "device": "cpu"})
-    assert made == [("process" if process else "here", "/m", "a", "cpu", "auto")]
+    for kind, name in (("process", "supervised.SupervisedEngine"), ("here", "load.load_engine")):
+        monkeypatch.setattr(f"nav_vlm_node.vlm.{name}", lambda *args, kind=kind, **kw: made.append((kind, kw, args)))
+    load_configured_engine({**defaults(), "model": "/m", "adapter": "a", "device": "cpu", **values})
+    assert made == [(*engine, ("/m", "a", "cpu", "auto"))]
+
+
+def test_a_python_that_is_not_there() -> None:
+    with pytest.raises(UserError, match=r"engine_python '~/no/python' is no program; give a Python's path"):
+        load_configured_engine({**defaults(), "engine_python": "~/no/python"})
 
 
 @pytest.mark.parametrize(("fault", "cause"), [("exit", "EngineCrashed"), ("segfault", "EngineCrashed")])
