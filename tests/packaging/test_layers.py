@@ -33,6 +33,7 @@ LAYERS = {
     "score": 1,
     "score_curves": 1,
     "score_json": 1,
+    "score_shares": 1,
     "spoken": 1,
     "frames": 2,
     "sources": 2,

@@ -13,9 +13,9 @@ from nav_vlm_node.instruction import Action, Status
 from nav_vlm_node.language import parse
 from nav_vlm_node.score import MEASURES, Answer, Outcome, Share, judge
 from nav_vlm_node.score_curves import Risk, risk_coverage
+from nav_vlm_node.score_shares import clustered
 from nav_vlm_training.data.samples import Sample
 from nav_vlm_training.metrics.bootstrap import paired_difference
-from nav_vlm_training.metrics.shares import clustered
 
 HELD_OUT_ROOM_SPLITS = ("heldout_room", "heldout_both")
 HELD_OUT = "heldout"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from nav_vlm_node.errors import UserError
+from nav_vlm_node.score_shares import clustered
 from nav_vlm_node.vlm.blip2 import prompt_embeds
 from nav_vlm_node.vlm.confidence import confidence
 from nav_vlm_node.vlm.decode import CausalDecoder, Decoder, Greedy, T5Decoder, TextStream
@@ -20,7 +21,6 @@ from nav_vlm_training.data.samples import Sample
 from nav_vlm_training.evaluation.answering import Written
 from nav_vlm_training.evaluation.judging import judge_text, scores
 from nav_vlm_training.fit.config import DIRECTION, LOSS, SAME_STEPS, FitConfig
-from nav_vlm_training.metrics.shares import clustered
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

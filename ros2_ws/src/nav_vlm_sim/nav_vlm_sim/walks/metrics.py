@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from nav_vlm_node.instruction import Status
 from nav_vlm_node.score import OFF_CENTRE, Share, wilson
+from nav_vlm_node.score_shares import clustered
 from nav_vlm_sim.walks.episode import Episode, Turn
 from nav_vlm_sim.walks.space import Point
 
@@ -99,23 +99,10 @@ SHARES: dict[str, tuple[str, Callable[[Turn], bool | None]]] = {
 
 
 def share(episodes: Sequence[Episode], counted: Callable[[Turn], bool | None]) -> Share:
-    """How many of the turns that are asked about count, with its 95 % interval.
-
-    One walk's turns are alike, so they say less than as many of different walks: the interval is Wilson's for the
-    number of independent turns that would say as much (Korn and Graubard 1998, "Confidence intervals for proportions
-    with small expected number of positive counts estimated from survey data").
-    """
-    answers = [[a for turn in episode.turns if (a := counted(turn)) is not None] for episode in episodes]
-    hits, asked = (np.array([of(a) for a in answers], float) for of in (sum, len))
-    n, walks = float(asked.sum()), int((asked > 0).sum())
-    value = hits.sum() / max(n, 1.0)
-    # The design effect is the variance over that of independent turns; where nothing is known of it, one walk's all say
-    # the same.
-    alike = max(1.0, n / max(walks, 1))
-    if 0 < value < 1 and walks > 1:
-        variance = walks / (walks - 1) * float(((hits - value * asked) ** 2).sum()) / n**2
-        alike = max(1.0, variance * n / (value * (1 - value)))
-    return replace(wilson(hits.sum() / alike, n / alike), n=int(n))
+    """How many of the turns that are asked about count, with its 95 % interval: one walk's turns are alike."""
+    answers = [(walk, answer) for walk, episode in enumerate(episodes) for answer in map(counted, episode.turns)]
+    asked = [(walk, answer) for walk, answer in answers if answer is not None]
+    return clustered([float(answer) for _, answer in asked], [1.0] * len(asked), [walk for walk, _ in asked])
 
 
 def summarise(episodes: Sequence[Episode]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nav_vlm_node.score import wilson
-from nav_vlm_training.metrics.shares import clustered
+from nav_vlm_node.score_shares import clustered
 
 
 def test_independent_questions_have_wilsons_interval() -> None:

@@ -1,8 +1,8 @@
-"""Shares whose questions are not independent: those about one scene are right and wrong together.
+"""Shares whose questions are not independent: those about one scene, or on one walk, are right and wrong together.
 
 Wilson's interval for so many independent questions would be too narrow. It is taken for the number of independent ones
 that would say as much (Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of
-positive counts estimated from survey data"), as of walks in nav_vlm_sim.
+positive counts estimated from survey data").
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def clustered(
 ) -> Share:
     """The sum of `above` by that of `below`, both [N], from 0 up, with its 95 % interval; all NaN where nothing counts.
 
-    below: 0 for a question that does not count. clusters: [N], of which scene each is.
+    below: 0 for a question that does not count. clusters: [N], of which scene or walk each is.
     """
     numbers: dict[Hashable, int] = {}
     index = [numbers.setdefault(one, len(numbers)) for one in clusters]
