@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,10 @@ class _Tuner:
 
     def to_its_end(self, interruption: Interruption) -> Progress:
         """The whole run, from where it stands."""
+        with closing(self.record):
+            return self._go_on(interruption)
+
+    def _go_on(self, interruption: Interruption) -> Progress:
         tuning, progress = self.tuning, self._begin()
         often = 0.5 if sys.stderr.isatty() else 15.0  # seconds between two lines of a log
         with tqdm(
