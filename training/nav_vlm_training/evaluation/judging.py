@@ -65,7 +65,7 @@ def scores(judged: Sequence[Judged]) -> dict[str, Any]:
 
 def share_of(judged: Sequence[Judged], measure: str) -> Share:
     """One of those measures."""
-    parts = [parts_of(measure, one.outcome) for one in judged]
+    parts = [above_and_below(measure, one.outcome) for one in judged]
     above, below = ([part[k] for part in parts] for k in (0, 1))
     return clustered(above, below, [one.sample.scene for one in judged])
 
@@ -76,7 +76,7 @@ def share_unsure(judged: Sequence[Judged]) -> Share:
     return clustered(kept_back, [1.0] * len(judged), [one.sample.scene for one in judged])
 
 
-def parts_of(measure: str, outcome: Outcome) -> tuple[float, float]:
+def above_and_below(measure: str, outcome: Outcome) -> tuple[float, float]:
     """What a question adds above and below the line of a measure; 0 and 0 where it does not count."""
     if measure == "landmark_f1":
         right, wrong, missed = outcome.landmarks

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from nav_vlm_node.errors import UserError
 from nav_vlm_node.score import MEASURES
-from nav_vlm_training.evaluation.judging import Judged, parts_of
+from nav_vlm_training.evaluation.judging import Judged, above_and_below
 
 FILE = "outcomes.json"
 FloatArray = npt.NDArray[np.float64]
@@ -43,7 +43,9 @@ def outcomes_of(judged: Sequence[Judged]) -> Outcomes:
         numbers=tuple(one.sample.number for one in judged),
         scenes=tuple(one.sample.scene for one in judged),
         parts={
-            measure: np.array([parts_of(measure, one.outcome) for one in judged], dtype=np.float64).reshape(-1, 2).T
+            measure: np.array([above_and_below(measure, one.outcome) for one in judged], dtype=np.float64)
+            .reshape(-1, 2)
+            .T
             for measure in MEASURES
         },
     )
